@@ -1,0 +1,1 @@
+"""Shared helpers of the six notebooks; the file names say what is where."""
