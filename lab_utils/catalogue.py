@@ -28,6 +28,7 @@ class Notebook:
     question: str
     deliverables: dict[str, str]
     metrics: dict[str, Metric]
+    data: tuple[str, ...] = ("digits",)  # which of the data sets it uses: digits, faces
 
 
 NOTEBOOKS: dict[str, Notebook] = {

@@ -1,0 +1,53 @@
+"""Run notebooks and write their report.
+
+python -m lab_utils.report run [NAME=VALUE ...]
+
+  PROFILE   smoke, quick, full, or auto: full with a GPU, else quick
+  NB        numbers of the notebooks, as in "03 05"; all of them if not given
+  DATA_DIR  where the data is, if not in data/
+  FACES     auto, photographs or avatars
+  SEED      whole number, 0 or more
+  JOBS      how many notebooks run at once
+
+An empty value means the default. Exit code: 0 all well, 1 a notebook failed, 2 something that you can
+put right, 130 interrupted.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab_utils.catalogue import NOTEBOOKS, Notebook
+from lab_utils.config import ROOT, LabError
+from lab_utils.report.execute import interrupt
+from lab_utils.report.pipeline import Places, run
+from lab_utils.report.request import parse
+
+
+def main(
+    arguments: Sequence[str],
+    notebooks: Path = ROOT / "notebooks",
+    reports: Path = ROOT / "reports",
+    catalogue: dict[str, Notebook] = NOTEBOOKS,
+) -> int:
+    """The command line; returns the exit code."""
+    try:
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
+            print(__doc__)
+            return 0
+        if arguments[0] != "run":
+            raise LabError(f"there is no command {arguments[0]!r}; there is: run")
+        request = parse(arguments[1:], catalogue)
+        return run(request, Places(notebooks, reports / request.PROFILE, catalogue))
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # no disk, no permission
+        print(f"error: {error.filename or reports}: {error.strerror or error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, interrupt)  # ended like Ctrl-C, with its kernels
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,245 @@
+"""Runs one notebook in a process of its own, and says from the run itself how it ended.
+
+As a program (``python -m lab_utils.report.execute SOURCE TARGET PARAMETERS``) it is that process: papermill
+and, below it, the kernel.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.reader import NotJSONError
+
+from lab_utils.config import ROOT
+
+CELL_TIMEOUT = 3600  # seconds; a cell that takes longer hangs
+STOP_TIMEOUT = 15  # seconds that papermill is given to shut its kernel down
+MARKER = "papermill-error-cell-tag"  # on cells that papermill adds to say that something failed
+INJECTED = "injected-parameters"  # on the cell that papermill adds after the one tagged `parameters`
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. ``reason`` is one line, empty when ``status`` is ``"ok"``."""
+
+    notebook: NotebookNode  # as far as it came, without the executor's marks
+    status: str  # ok | failed | interrupted
+    seconds: float
+    reason: str = ""
+    cell: int | None = None  # index of the cell that it ended in
+    user_error: bool = False  # a LabError: something a person can put right
+
+
+@dataclass
+class Children:
+    """The processes under way, so that an interrupt reaches those that run and keeps others from starting."""
+
+    running: set[subprocess.Popen] = field(default_factory=set)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        """Ask every process to end its kernel, and end those that do not within 15 seconds."""
+        self.stopping.set()
+        for child in list(self.running):
+            child.terminate()
+        deadline = time.monotonic() + STOP_TIMEOUT
+        for child in list(self.running):
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)  # the kernel notices that its parent is gone
+
+
+def run_notebook(
+    source: Path,
+    target: Path,
+    log: Path,
+    parameters: dict[str, Any],
+    children: Children,
+    tell: Callable[[str], None] = print,
+) -> Outcome:
+    """Execute ``source`` into ``target`` and wait for it.
+
+    Every line the notebook prints goes to ``tell`` as it comes, and with its standard error to ``log``.
+    """
+    begun = time.monotonic()
+    command = [
+        sys.executable,
+        "-m",
+        "lab_utils.report.execute",
+        str(source),
+        str(target),
+        json.dumps(parameters),
+    ]
+    with open(log, "w", encoding="utf-8") as sink:
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, cwd=ROOT, text=True,
+            encoding="utf-8", errors="replace", env=environment(), start_new_session=True,
+        )  # fmt: skip
+        children.running.add(child)
+        if children.stopping.is_set():
+            child.terminate()
+        for line in child.stdout:
+            sink.write(line)
+            sink.flush()
+            tell(last_state(line.rstrip("\n")))
+        child.wait()
+        children.running.discard(child)
+    return judge(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
+
+
+def environment() -> dict[str, str]:
+    """What the process and its kernel see: this package first, no window, this environment's own kernel."""
+    env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    others = [env["PYTHONPATH"]] if env.get("PYTHONPATH") else []
+    env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])
+    env["LAB_HEADLESS"] = "1"
+    env["JUPYTER_PREFER_ENV_PATH"] = "1"  # else a kernel of that name in the home directory goes first
+    env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger's remark on frozen modules
+    return env
+
+
+def last_state(line: str) -> str:
+    """What a terminal would show of a line that carriage returns have written over."""
+    return line.rstrip("\r").rsplit("\r", 1)[-1]
+
+
+def judge(source: Path, target: Path, code: int, seconds: float, stopped: bool) -> Outcome:
+    """Decide how a run ended from the process's exit status and the outputs, not from papermill's metadata.
+
+    papermill marks every cell as completed when the kernel is killed.
+    """
+    notebook = read_executed(target, source)
+    failed, reached = first_error(notebook), last_started(notebook)
+    unfinished = first_unfinished(notebook)
+    clean(notebook)
+    if stopped or code == 130:
+        return Outcome(notebook, "interrupted", seconds, "interrupted", reached)
+    if failed is not None:
+        error = next(out for out in notebook.cells[failed].outputs if out.output_type == "error")
+        mine = error.ename == "LabError"
+        reason = one_line(error.evalue) if mine else one_line(f"{error.ename}: {error.evalue}")
+        return Outcome(notebook, "failed", seconds, reason, failed, mine)
+    if code != 0:
+        return Outcome(notebook, "failed", seconds, process_reason(target, code), reached)
+    if unfinished is not None:
+        return Outcome(notebook, "failed", seconds, "this cell has not run", unfinished)
+    return Outcome(notebook, "ok", seconds)
+
+
+def process_reason(target: Path, code: int) -> str:
+    if code < 0:
+        return f"the process was killed by {signal.Signals(-code).name}"
+    note = error_note(target)
+    if not note.exists():
+        return f"the process ended with status {code}"
+    reason = note.read_text(encoding="utf-8")
+    dead = reason.startswith("DeadKernelError")
+    return "the kernel died: it was killed, or ran out of memory" if dead else reason
+
+
+def read_executed(target: Path, source: Path) -> NotebookNode:
+    """The notebook as far as it came, without the cells in which papermill says that something failed.
+
+    ``source`` without outputs where the process ended before or while it wrote ``target``.
+    """
+    try:
+        notebook = nbformat.read(target, as_version=4)
+    except (FileNotFoundError, NotJSONError):
+        notebook = nbformat.read(source, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+    notebook.cells = [cell for cell in notebook.cells if MARKER not in cell.metadata.get("tags", [])]
+    return notebook
+
+
+def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
+    return [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
+
+
+def first_error(notebook: NotebookNode) -> int | None:
+    """Index of the first cell that shows an error, or None."""
+    for i, cell in code_cells(notebook):
+        if any(output.output_type == "error" for output in cell.outputs):
+            return i
+    return None
+
+
+def first_unfinished(notebook: NotebookNode) -> int | None:
+    return next((i for i, cell in code_cells(notebook) if cell.execution_count is None), None)
+
+
+def last_started(notebook: NotebookNode) -> int | None:
+    """Index of the last cell that was given to the kernel, or None."""
+    started = [i for i, cell in code_cells(notebook) if cell.metadata.get("papermill", {}).get("start_time")]
+    return started[-1] if started else None
+
+
+def clean(notebook: NotebookNode) -> None:
+    """Remove times, paths and random ids, so that equal runs give equal files."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if INJECTED in cell.metadata.get("tags", []):
+            cell["id"] = INJECTED
+
+
+def one_line(text: str) -> str:
+    """The first line that says something, at most 300 characters."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:300] if lines else "no message"
+
+
+def error_note(target: Path) -> Path:
+    return target.with_suffix(".error")
+
+
+def end_with_parent() -> None:
+    """End when the report that started this process is gone, however it went: its pipe then closes."""
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def interrupt(*_: object) -> None:
+    """A signal handler; raising is what makes nbclient shut its kernel down."""
+    raise KeyboardInterrupt
+
+
+def execute(source: str, target: str, parameters: str) -> int:
+    """The process: run the notebook, leave what went wrong outside of a cell beside ``target``."""
+    import papermill  # here, so that the report itself does not wait for it
+
+    signal.signal(signal.SIGTERM, interrupt)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        papermill.execute_notebook(
+            source, target, parameters=json.loads(parameters), kernel_name="python3", language="python",
+            cwd=str(Path(source).parent), progress_bar=False, request_save_on_cell_execute=True,
+            execution_timeout=CELL_TIMEOUT, stdout_file=sys.stdout, stderr_file=sys.stderr,
+            shutdown_kernel="immediate",
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        return 130
+    except papermill.PapermillExecutionError as error:  # the notebook holds it
+        print(error, file=sys.stderr)
+        return 1
+    except Exception as error:  # whatever it is, the report must be able to say it in one line
+        error_note(Path(target)).write_text(f"{type(error).__name__}: {one_line(str(error))}", encoding="utf-8")
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(execute(*sys.argv[1:]))

@@ -1,0 +1,266 @@
+"""Turns an executed notebook into one page that needs no network, no script and no other file."""
+
+import copy
+import html
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+from xml.etree import ElementTree
+
+from bs4 import BeautifulSoup, Tag
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
+from latex2mathml.converter import convert
+from nbconvert import HTMLExporter
+from nbconvert.filters.ansi import strip_ansi
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath, MathInlineParser
+from nbformat import NotebookNode
+
+from lab_utils.report.execute import INJECTED, last_state
+from lab_utils.report.outputs import delivered
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHOWN = (  # kinds of output, the best first; scripts and widgets are left to their text form
+    "text/html",
+    "text/markdown",
+    "image/svg+xml",
+    "image/png",
+    "image/jpeg",
+    "text/latex",
+    "text/plain",
+)
+LONG_LINE = 44  # characters that fit on a telephone; a longer block scrolls and must be reachable by keyboard
+
+# What latex2mathml does not know or writes in a way that MathML Core, and so Chromium, does not show.
+TEX_REPAIRS = (
+    (r"\\(begin|end)\{(aligned|split|align|eqnarray)\*?\}", r"\\\1{align*}"),
+    (r"\\(mathcal|mathbb|mathbf|mathrm)\s*([A-Za-z])(?![A-Za-z{])", r"\\\1{\2}"),
+)
+FUNCTIONS = "log|exp|ln|det|sin|cos|tan|tanh|dim|arg"
+MATHML_REPAIRS = (
+    (rf"<mi>({FUNCTIONS})</mi>", r'<mo lspace="0.17em" rspace="0.17em">\1</mo>'),
+    (r"<mo>([A-Za-z]{2,})</mo>", r'<mo lspace="0.17em" rspace="0.17em">\1</mo>'),
+    (r"<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>"),
+    (r"<mi>;</mi>", '<mo separator="true">;</mo>'),
+)
+
+
+def mathml(tex: str, display: str = "inline") -> str:
+    """An equation as MathML, or as its source where that does not work."""
+    source = html.escape(tex.strip(), quote=False)
+    repaired = tex
+    for pattern, replacement in TEX_REPAIRS:
+        repaired = re.sub(pattern, replacement, repaired)
+    try:
+        markup = convert(repaired, display=display)
+        ElementTree.fromstring(markup)
+    except Exception:  # its errors share no base class, and a page without an equation beats no page
+        return f'<code class="tex">{source}</code>'
+    if re.search(r"<mi>(\\|[{}])", markup):  # a command it does not know, or braces that do not match
+        return f'<code class="tex">{source}</code>'
+    for pattern, replacement in MATHML_REPAIRS:
+        markup = re.sub(pattern, replacement, markup)
+    return markup
+
+
+def equation(tex: str) -> str:
+    markup = mathml(tex, "block")
+    return f'<span class="equation" role="group" aria-label="equation" tabindex="0">{markup}</span>'
+
+
+class Inline(MathInlineParser):
+    """Dollars around code are prices or shell variables, not an equation."""
+
+    SPECIFICATION: ClassVar = {
+        **MathInlineParser.SPECIFICATION,
+        "inline_math_tex": r"(?<![$\\])\$(?P<math_inline_tex>[^$`]+?)(?<![$\\])\$",
+    }
+
+
+class Renderer(IPythonRenderer):
+    def block_math(self, body: str) -> str:
+        return equation(body)
+
+    def inline_math(self, body: str) -> str:
+        return mathml(body)
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return equation(rf"\begin{{{name}}}{body}\end{{{name}}}")
+
+
+class PageExporter(HTMLExporter):
+    """nbconvert's exporter with equations as MathML; the rest is in templates/lab_report."""
+
+    @pass_context
+    def markdown2html(self, context: Any, source: str) -> str:
+        attachments = context.get("cell", {}).get("attachments", {})
+        renderer = Renderer(escape=False, attachments=attachments, exclude_anchor_links=True)
+        return MarkdownWithMath(renderer=renderer, inline=Inline(hard_wrap=False)).render(source)
+
+
+def render(notebook: NotebookNode, page: dict[str, Any], ids: set[str]) -> str:
+    """One HTML page.
+
+    ``page`` fills the head: ``title``, ``facts`` (pairs of name and text), ``failure`` (None, or ``reason``,
+    ``cell`` and ``log``), ``previous`` and ``next`` (None, or ``href`` and ``title``).
+    """
+    exporter = PageExporter(template_name="lab_report", extra_template_basedirs=[str(TEMPLATES)])
+    exporter.display_data_priority = list(SHOWN)
+    exporter.register_filter("mathml", equation)
+    page = page | {"css": css(), "has_title": has_title(notebook)}
+    resources = {"page": page, "metadata": {"name": page["title"]}}
+    body, _ = exporter.from_notebook_node(prepared(notebook, ids), resources=resources)
+    return finish(body)
+
+
+def has_title(notebook: NotebookNode) -> bool:
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return re.search(r"^# ", text, re.MULTILINE) is not None
+
+
+def css() -> str:
+    return (TEMPLATES / "page.css").read_text(encoding="utf-8")
+
+
+def environment() -> Environment:
+    """Jinja2 for pages that are no notebook."""
+    return Environment(
+        loader=PackageLoader("lab_utils.report"), autoescape=select_autoescape(), undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def prepared(notebook: NotebookNode, ids: set[str]) -> NotebookNode:
+    """A copy in which each cell says under ``report`` what the template needs."""
+    notebook = copy.deepcopy(notebook)
+    notebook.metadata.pop("widgets", None)
+    seen: set[str] = set()
+    for index, cell in enumerate(notebook.cells):
+        badges = delivered(cell, ids)
+        tags = cell.metadata.get("tags", [])
+        lines = len(cell.source.strip().splitlines())
+        cell.metadata["report"] = {
+            "index": index,
+            "badges": badges,
+            "anchors": [name for name in badges if name not in seen],
+            "open": "parameters" in tags or INJECTED in tags,
+            "summary": f"{code_title(tags)} ({lines} line{'s' * (lines != 1)})",
+        }
+        seen.update(badges)
+        if cell.cell_type == "code":
+            cell.outputs = [shown for shown in map(plain, cell.outputs) if shown]
+    notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+    return notebook
+
+
+def code_title(tags: list[str]) -> str:
+    if INJECTED in tags:
+        return "parameters of this run"
+    return "parameters" if "parameters" in tags else "code"
+
+
+def plain(output: NotebookNode) -> NotebookNode | None:
+    """The output without terminal colours and overwritten lines; None if it holds nothing a page can show."""
+    if output.output_type == "stream":
+        lines = strip_ansi(output.text).split("\n")
+        output.text = "\n".join(last_state(line) for line in lines)
+        return output if output.text.strip() else None
+    if output.output_type == "error":
+        output.traceback = [strip_ansi(line) for line in output.traceback]
+        return output
+    output.data = {mime: value for mime, value in output.data.items() if mime in SHOWN}
+    return output if output.data else None
+
+
+def finish(body: str) -> str:
+    """What is easier to see to in the finished page than in a template."""
+    soup = BeautifulSoup(body, "html.parser")
+    remove_loads(soup)
+    main = soup.find("main")
+    join_captions(soup)
+    scroll_tables(soup)
+    for block in soup.find_all("pre"):
+        if max(map(len, block.get_text().splitlines()), default=0) > LONG_LINE:
+            block["tabindex"] = "0"
+    order_headings(main)
+    contents(soup, main)
+    return str(soup)
+
+
+def remove_loads(soup: BeautifulSoup) -> None:
+    """Leave nothing that a browser would fetch or run: the page works offline, now and in ten years."""
+    for tag in soup.find_all(["script", "link", "iframe", "object", "embed", "base"]):
+        tag.decompose()
+    for tag in soup.find_all("style", scoped=True):  # of pandas, against our own
+        tag.decompose()
+    for tag in soup.find_all(src=re.compile(r"^(?!data:)")):
+        link = soup.new_tag("a", href=tag["src"])
+        link.string = tag.get("alt") or tag["src"]
+        tag.replace_with(link)
+
+
+def join_captions(soup: BeautifulSoup) -> None:
+    """A picture and the text that follows it in the same cell become a figure with its caption."""
+    for picture in soup.select("div.output.picture"):
+        text = picture.find_next_sibling()
+        picture.name = "figure"
+        if text is not None and "markdown" in text.get("class", []):
+            text.name = "figcaption"
+            picture.append(text.extract())
+
+
+def scroll_tables(soup: BeautifulSoup) -> None:
+    """Put every table in a container of its own that scrolls sideways and can be reached by keyboard."""
+    tables = [table for table in soup.find_all("table") if table.find_parent("table") is None]
+    for number, table in enumerate(tables, start=1):
+        caption = table.find("caption")
+        name = caption.get_text(" ", strip=True) if caption else f"Table {number}"
+        label = f"Table {number}: {name}" if caption else name
+        attributes = {"class": "table", "role": "region", "tabindex": "0", "aria-label": label}
+        table.attrs.pop("border", None)
+        table.wrap(soup.new_tag("div", attrs=attributes))
+
+
+def headings(main: Tag) -> list[Tag]:
+    return main.find_all(re.compile(r"^h[1-6]$"))
+
+
+def order_headings(main: Tag) -> None:
+    """One h1, and no level left out on the way down, whatever the notebook wrote."""
+    above = 0
+    for tag in headings(main):
+        level = int(tag.name[1])
+        above = min(max(level, 2) if above else 1, above + 1)
+        tag.name = f"h{above}"
+
+
+def contents(soup: BeautifulSoup, main: Tag) -> None:
+    """Fill the two tables of contents (beside the text on wide screens, folded above it on narrow ones)."""
+    used: set[str] = {tag["id"] for tag in soup.find_all(id=True)}
+    entries = []
+    for tag in headings(main):
+        tag["id"] = unused(slug(tag.get_text()), used)
+        if tag.name == "h2":
+            entries.append((tag["id"], tag.decode_contents()))
+    for place in soup.select(".toc ol"):
+        for anchor, text in entries:
+            link = BeautifulSoup(f'<li><a href="#{anchor}">{text}</a></li>', "html.parser")
+            for nested in link.select("a a"):
+                nested.unwrap()
+            place.append(link)
+    if not entries:
+        for place in soup.select(".toc"):
+            place.decompose()
+
+
+def slug(text: str) -> str:
+    return re.sub(r"[^\w]+", "-", text.lower()).strip("-") or "section"
+
+
+def unused(name: str, used: set[str]) -> str:
+    """``name``, or with the first number that makes it new; it is then taken."""
+    number, free = 1, name
+    while free in used:
+        number += 1
+        free = f"{name}-{number}"
+    used.add(free)
+    return free
