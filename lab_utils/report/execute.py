@@ -73,19 +73,14 @@ def run_notebook(
     Every line the notebook prints goes to ``tell`` as it comes, and with its standard error to ``log``.
     """
     begun = time.monotonic()
-    command = [
-        sys.executable,
-        "-m",
-        "lab_utils.report.execute",
-        str(source),
-        str(target),
-        json.dumps(parameters),
-    ]
-    with open(log, "w", encoding="utf-8") as sink:
-        child = subprocess.Popen(
+    command = [sys.executable, "-m", "lab_utils.report.execute", source, target, json.dumps(parameters)]
+    with (
+        open(log, "w", encoding="utf-8") as sink,
+        subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, cwd=ROOT, text=True,
             encoding="utf-8", errors="replace", env=environment(), start_new_session=True,
-        )  # fmt: skip
+        ) as child,
+    ):  # fmt: skip
         children.running.add(child)
         if children.stopping.is_set():
             child.terminate()
@@ -93,7 +88,7 @@ def run_notebook(
             sink.write(line)
             sink.flush()
             tell(last_state(line.rstrip("\n")))
-        child.wait()
+        child.wait()  # before its input is closed, which would end it
         children.running.discard(child)
     return judge(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
 
@@ -187,13 +182,27 @@ def last_started(notebook: NotebookNode) -> int | None:
 
 
 def clean(notebook: NotebookNode) -> None:
-    """Remove times, paths and random ids, so that equal runs give equal files."""
+    """Remove times, paths, random ids and where a stream was cut, so that equal runs give equal files."""
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if INJECTED in cell.metadata.get("tags", []):
             cell["id"] = INJECTED
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """The outputs with neighbouring pieces of one stream made one; a kernel cuts them by time."""
+    whole: list[NotebookNode] = []
+    for output in outputs:
+        before = whole[-1] if whole else None
+        if before and output.output_type == before.output_type == "stream" and output.name == before.name:
+            before.text += output.text
+        else:
+            whole.append(output)
+    return whole
 
 
 def one_line(text: str) -> str:

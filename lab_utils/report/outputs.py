@@ -74,12 +74,14 @@ def collect(notebook: NotebookNode, mime: str) -> dict[str, Any]:
 
 
 def finite(value: Any) -> Any:
-    """The same with None for NaN and infinity, which JSON does not have."""
+    """The same with None for NaN and infinity, which JSON does not have and a kernel sends as words."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
         return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return None if value in ("nan", "inf", "-inf") else value
 
 
 def metrics_record(

