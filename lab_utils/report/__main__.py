@@ -1,6 +1,7 @@
 """Run notebooks and write their report.
 
-python -m lab_utils.report run [NAME=VALUE ...]
+python -m lab_utils.report run [NAME=VALUE ...]    run notebooks, write reports/<profile>/
+python -m lab_utils.report data [NAME=VALUE ...]   fetch or make what they need, and say what it is
 
   PROFILE   smoke, quick, full, or auto: full with a GPU, else quick
   NB        numbers of the notebooks, as in "03 05"; all of them if not given
@@ -21,8 +22,10 @@ from pathlib import Path
 from lab_utils.catalogue import NOTEBOOKS, Notebook
 from lab_utils.config import ROOT, LabError
 from lab_utils.report.execute import interrupt
-from lab_utils.report.pipeline import Places, run
+from lab_utils.report.pipeline import Places, fetch, run
 from lab_utils.report.request import parse
+
+COMMANDS = {"run": run, "data": fetch}
 
 
 def main(
@@ -36,10 +39,10 @@ def main(
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             print(__doc__)
             return 0
-        if arguments[0] != "run":
-            raise LabError(f"there is no command {arguments[0]!r}; there is: run")
+        if arguments[0] not in COMMANDS:
+            raise LabError(f"there is no command {arguments[0]!r}; there are {', '.join(COMMANDS)}")
         request = parse(arguments[1:], catalogue)
-        return run(request, Places(notebooks, reports / request.PROFILE, catalogue))
+        return COMMANDS[arguments[0]](request, Places(notebooks, reports / request.PROFILE, catalogue))
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -95,7 +95,8 @@ def run_notebook(
 
 def environment() -> dict[str, str]:
     """What the process and its kernel see: this package first, no window, this environment's own kernel."""
-    env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    # DATA_DIR is a parameter here: a variable of that name must not give the notebook other data than was checked.
+    env = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "DATA_DIR")}
     others = [env["PYTHONPATH"]] if env.get("PYTHONPATH") else []
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])
     env["LAB_HEADLESS"] = "1"

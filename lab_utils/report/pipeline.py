@@ -45,6 +45,13 @@ def fingerprints(request: Request, catalogue: dict[str, Notebook]) -> dict[str, 
     return found
 
 
+def fetch(request: Request, places: Places) -> int:
+    """Get the data that the requested notebooks use, and print what it is; the exit code."""
+    for line in source_lines(fingerprints(request, places.catalogue)):
+        print(line)
+    return 0
+
+
 def run(request: Request, places: Places) -> int:
     """Run the requested notebooks and write everything about them; the exit code."""
     for name in request.NB:

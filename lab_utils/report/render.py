@@ -190,7 +190,7 @@ def remove_loads(soup: BeautifulSoup) -> None:
     """Leave nothing that a browser would fetch or run: the page works offline, now and in ten years."""
     for tag in soup.find_all(["script", "link", "iframe", "object", "embed", "base"]):
         tag.decompose()
-    for tag in soup.find_all("style", scoped=True):  # of pandas, against our own
+    for tag in soup.select("body style"):  # of pandas and pygments, which know no dark scheme
         tag.decompose()
     for tag in soup.find_all(src=re.compile(r"^(?!data:)")):
         link = soup.new_tag("a", href=tag["src"])
