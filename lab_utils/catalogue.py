@@ -49,36 +49,59 @@ NOTEBOOKS: dict[str, Notebook] = {
         },
         metrics={
             "cvae_mlp.train_loss": Metric(
-                "MLP CVAE, −ELBO on the training split", "nats/image", False,
-                reference=123.30, reference_note="report D, 50 epochs, batch 100"),
+                "MLP CVAE, −ELBO on the training split",
+                "nats/image",
+                False,
+                reference=123.30,
+                reference_note="report D, 50 epochs, batch 100",
+            ),
             "cvae_mlp.test_loss": Metric(
-                "MLP CVAE, −ELBO on the test split", "nats/image", False,
+                "MLP CVAE, −ELBO on the test split",
+                "nats/image",
+                False,
                 targets={"quick": 127.5, "full": 125.0},
-                reference=127.52, reference_note="report D, 50 epochs, batch 100"),
-            "cvae_conv.test_loss": Metric(
-                "Convolutional CVAE, −ELBO on the test split", "nats/image", False),
+                reference=127.52,
+                reference_note="report D, 50 epochs, batch 100",
+            ),
+            "cvae_conv.test_loss": Metric("Convolutional CVAE, −ELBO on the test split", "nats/image", False),
             "cvae_z20.test_loss": Metric(
-                "MLP CVAE with 20 latent dimensions, −ELBO on the test split", "nats/image", False,
+                "MLP CVAE with 20 latent dimensions, −ELBO on the test split",
+                "nats/image",
+                False,
                 targets={"quick": 104.0, "full": 104.0},
-                reference=105.6, reference_note="the common PyTorch VAE example (20 dimensions), 10 epochs"),
-            "vae_mlp.test_loss": Metric(
-                "VAE of the MLP CVAE's size, −ELBO on the test split", "nats/image", False),
+                reference=105.6,
+                reference_note="the common PyTorch VAE example (20 dimensions), 10 epochs",
+            ),
+            "vae_mlp.test_loss": Metric("VAE of the MLP CVAE's size, −ELBO on the test split", "nats/image", False),
             "cvae_conv.label_consistency": Metric(
-                "Samples in which the judge reads the wanted digit", "fraction", True,
-                targets={"quick": 0.98, "full": 0.98}),
+                "Samples in which the judge reads the wanted digit",
+                "fraction",
+                True,
+                targets={"quick": 0.98, "full": 0.98},
+            ),
             "cvae_conv.cas": Metric(
-                "Accuracy on real test digits of a classifier trained on samples", "fraction", True,
-                targets={"quick": 0.90, "full": 0.90}),
+                "Accuracy on real test digits of a classifier trained on samples",
+                "fraction",
+                True,
+                targets={"quick": 0.90, "full": 0.90},
+            ),
             "cvae_conv.label_leakage": Metric(
-                "Accuracy of the better of two probes from z to the label (chance 0.1)", "fraction", False,
-                targets={"quick": 0.15, "full": 0.15}),
+                "Accuracy of the better of two probes from z to the label (chance 0.1)",
+                "fraction",
+                False,
+                targets={"quick": 0.15, "full": 0.15},
+            ),
             "cvae_conv.diversity": Metric(
-                "Mean distance within a label in the judge's features, samples over real", "ratio", None),
+                "Mean distance within a label in the judge's features, samples over real", "ratio", None
+            ),
             "completion.nll_cvae": Metric(
-                "Missing three quarters given one, CVAE, importance-weighted bound with 100 samples",
-                "nats/image", False),
+                "Missing three quarters given one, CVAE, importance-weighted bound",
+                "nats/image",
+                False,
+            ),
             "completion.nll_baseline": Metric(
-                "Missing three quarters given one, deterministic network", "nats/image", False),
+                "Missing three quarters given one, deterministic network", "nats/image", False
+            ),
         },
     ),
 }

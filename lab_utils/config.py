@@ -7,16 +7,17 @@ machine. Nothing here imports torch: the report checks its arguments with this m
 import ctypes
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PositiveFloat, PositiveInt, ValidationError
 from pydantic.dataclasses import dataclass
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"  # where data is looked for and downloaded to unless DATA_DIR says otherwise
-CACHE = DATA / "cache"  # what is computed once and can be computed again: prepared images, judges
+CACHE = DATA / "cache"  # what is computed once and can be computed again: judges, prepared images
 
 PROFILES = ("smoke", "quick", "full")
 
@@ -27,3 +28,89 @@ class LabError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Show the line alone in Jupyter, which asks an exception for this method first."""
         return [f"{type(self).__name__}: {self}"]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class CVAELab:
+    """Settings of notebook 03."""
+
+    train_images: PositiveInt  # the first so many of the training split (at most all of it)
+    test_images: PositiveInt  # likewise of the test split
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat  # peak of the one-cycle schedule, the same for every model of the notebook
+    mlp_epochs: PositiveInt  # the 2-D MLP CVAE and, for a fair comparison, the VAE of its size
+    z20_epochs: PositiveInt
+    conv_epochs: PositiveInt
+    loss_epochs: PositiveInt  # each arm of cross-entropy against squared error
+    completion_epochs: PositiveInt  # the completion CVAE and its deterministic baseline
+    judge_epochs: PositiveInt
+    cas_epochs: PositiveInt  # the judge's architecture trained on samples alone
+    samples: PositiveInt  # digits generated for label consistency
+    importance_samples: PositiveInt  # per test image, for the completion bound
+    log_every: PositiveInt  # batches between two points of the training curve
+
+
+CVAE_LAB = {
+    "smoke": CVAELab(
+        train_images=1000, test_images=400, batch_size=100, learning_rate=5e-3, mlp_epochs=3, z20_epochs=1,
+        conv_epochs=1, loss_epochs=1, completion_epochs=1, judge_epochs=1, cas_epochs=1, samples=200,
+        importance_samples=10, log_every=2,
+    ),
+    "quick": CVAELab(
+        train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=20, z20_epochs=9,
+        conv_epochs=8, loss_epochs=3, completion_epochs=5, judge_epochs=2, cas_epochs=2, samples=10_000,
+        importance_samples=100, log_every=10,
+    ),
+    "full": CVAELab(
+        train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=50, z20_epochs=50,
+        conv_epochs=50, loss_epochs=20, completion_epochs=20, judge_epochs=8, cas_epochs=8, samples=10_000,
+        importance_samples=100, log_every=10,
+    ),
+}  # fmt: skip
+
+LABS = {"03": CVAE_LAB}
+
+
+def gpu_present() -> bool:
+    """Whether the CUDA driver answers and shows a device, found without importing torch."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def resolve_profile(name: str) -> str:
+    """The profile to run: ``auto`` is full with a GPU and quick without. LabError if there is no such profile."""
+    if name in ("", "auto"):
+        return "full" if gpu_present() else "quick"
+    if name not in PROFILES:
+        raise LabError(f"PROFILE={name!r} is not a profile: choose one of auto, {', '.join(PROFILES)}")
+    return name
+
+
+def settings(notebook: str, profile: str, changes: Mapping[str, Any] | None = None) -> Any:
+    """Settings of one notebook (``"03"``) for a profile, with single fields changed by name.
+
+    LabError names a field that does not exist or a value of the wrong type or range.
+    """
+    lab = LABS[notebook][resolve_profile(profile)]
+    changes = dict(changes or {})
+    known = asdict(lab)
+    for name in changes:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise LabError(f"CHANGES: notebook {notebook} has no setting {name!r}; {hint}")
+    try:
+        return replace(lab, **changes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise LabError(f"CHANGES: {first['loc'][0]}={first['input']!r}: {first['msg']}") from None
+
+
+def data_dir(name: str) -> Path | None:
+    """The folder that a notebook's DATA_DIR names, or the shell's variable DATA_DIR; None for neither."""
+    name = name or os.environ.get("DATA_DIR", "")
+    return Path(name) if name else None

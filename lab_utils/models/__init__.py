@@ -1,0 +1,1 @@
+"""Networks and nothing else: they return logits and raw statistics, never a loss."""

@@ -1,0 +1,158 @@
+"""What a notebook shows: figures with alt text and caption, tables, sources, metrics. The report reads these outputs.
+
+Nothing here draws or measures; ``figures`` and ``metrics`` do.
+"""
+
+import inspect
+import io
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+import torch
+from IPython.display import Code, Image, Markdown, display
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from lab_utils.catalogue import NOTEBOOKS
+from lab_utils.config import LabError
+
+METRICS_MIME = "application/vnd.lab.metrics+json"
+PROVENANCE_MIME = "application/vnd.lab.provenance+json"
+DPI = 144  # of the PNG; shown at 96 per inch, so that it stays sharp on dense screens
+
+
+def png(fig: Figure) -> Image:
+    """A figure as a PNG with its alt text (``fig.alt``) and its width in CSS pixels; equal arrays, equal bytes."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    width = round(fig.get_figwidth() * 96)
+    return Image(buffer.getvalue(), format="png", width=width, alt=fig.alt)
+
+
+def figure(fig: Figure, caption: str) -> None:
+    """Show a figure and, under it, its caption (Markdown)."""
+    display(png(fig))
+    display(Markdown(f"*{caption}*"))
+
+
+def text(sentence: str) -> None:
+    """Show Markdown that quotes measured numbers."""
+    display(Markdown(sentence))
+
+
+def table(frame: pd.DataFrame, caption: str = "", digits: int = 2, index: bool = False) -> None:
+    """Show a table, numbers with the given digits, and its caption."""
+    html = frame.to_html(index=index, border=0, float_format=lambda value: f"{value:.{digits}f}", escape=True)
+    plain = frame.to_string(index=index, float_format=lambda value: f"{value:.{digits}f}")
+    display({"text/html": html, "text/plain": plain}, raw=True)
+    if caption:
+        display(Markdown(f"*{caption}*"))
+
+
+def settings(lab: Any) -> None:
+    """Show the settings of a lab, one row each."""
+    table(
+        pd.DataFrame(asdict(lab).items(), columns=["setting", "value"]).astype({"value": str}), "Settings of this run."
+    )
+
+
+def source(*objects: Any) -> None:
+    """Show the source of functions or classes from ``lab_utils``: what is read is what runs."""
+    for item in objects:
+        where = f"# {item.__module__.replace('.', '/')}.py\n"
+        display(Code(where + inspect.getsource(item), language="python"))
+
+
+def layers(model: nn.Module, *inputs: Tensor) -> pd.DataFrame:
+    """The layers that ``model(*inputs)`` runs through, with output shapes (N for the batch) and parameter counts."""
+    rows, hooks = [], []
+
+    def note(name: str, layer: nn.Module):
+        def hook(_module, args, output) -> None:
+            rows.append(
+                {
+                    "layer": name,
+                    "what": (layer.extra_repr() and f"{type(layer).__name__}({layer.extra_repr()})")
+                    or type(layer).__name__,
+                    "input": shape(args[0]),
+                    "output": shape(output),
+                    "parameters": sum(p.numel() for p in layer.parameters()),
+                }
+            )  # fmt: skip
+
+        return hook
+
+    for name, layer in model.named_modules():
+        if not list(layer.children()):
+            hooks.append(layer.register_forward_hook(note(name, layer)))
+    with torch.no_grad():
+        model(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return pd.DataFrame(rows)
+
+
+def shape(tensor: Tensor) -> str:
+    return "×".join(["N", *map(str, tensor.shape[1:])])
+
+
+def metrics(
+    notebook: str, measured: Mapping[str, Mapping], *, data: dict, device: str, seed: int, profile: str
+) -> None:
+    """Show the notebook's metrics beside targets and reference figures, and hand them to the report.
+
+    ``measured[name]`` holds value and n, and perhaps interval and seeds. LabError if a name of the catalogue is
+    missing or one is there that the catalogue does not know.
+    """
+    specs = NOTEBOOKS[notebook].metrics
+    if odd := sorted(set(specs) ^ set(measured)):
+        raise LabError(f"{notebook}: metrics and catalogue differ in {', '.join(odd)}; measure them or list them")
+    full = {
+        name: {"unit": spec.unit, "higher_is_better": spec.higher_is_better, **measured[name]}
+        for name, spec in specs.items()
+    }
+    rows = [
+        {
+            "metric": name,
+            "what": spec.title,
+            "value": f"{measured[name]['value']:.4g}",
+            "95 % interval": " to ".join(f"{v:.4g}" for v in measured[name].get("interval", ())),
+            "unit": spec.unit,
+            "n": f"{measured[name]['n']:,}",
+            "target": bound(spec, profile),
+            "reference": f"{spec.reference:g} ({spec.reference_note})" if spec.reference else "",
+        }
+        for name, spec in specs.items()
+    ]
+    frame = pd.DataFrame(rows)
+    display(
+        {
+            METRICS_MIME: {"data": data, "device": device, "seed": seed, "metrics": full},
+            "text/html": frame.to_html(index=False, border=0),
+            "text/plain": frame.to_string(index=False),
+        },
+        raw=True,
+    )
+
+
+def bound(spec, profile: str) -> str:
+    """The target of a metric in a profile, in words; empty where there is none."""
+    target = (spec.targets or {}).get(profile)
+    return "" if target is None else f"{'≥' if spec.higher_is_better else '≤'} {target:g}"
+
+
+def provenance(facts: dict[str, Any]) -> None:
+    """Show what identifies the run, and hand it to the report."""
+    rows = [(key, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value)
+            for key, value in facts.items()]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["what", "value"])
+    display(
+        {
+            PROVENANCE_MIME: facts,
+            "text/html": frame.to_html(index=False, border=0),
+            "text/plain": frame.to_string(index=False),
+        },
+        raw=True,
+    )

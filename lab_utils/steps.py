@@ -1,0 +1,103 @@
+"""One optimisation step per model: a batch in, a dict of detached scalars out.
+
+A step sees one shape, never waits for the device and keeps nothing between calls but the weights, so that
+:func:`lab_utils.training.fit` may run it as it is, compiled or captured.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lab_utils.data.batches import to_unit
+from lab_utils.losses import kl_to_standard_normal
+from lab_utils.models.cvae import one_hot
+from lab_utils.repro import Run, autocast, noise
+
+Scalars = dict[str, Tensor]
+Step = Callable[..., Scalars]
+Prepare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def with_label(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The CVAE's inputs: images in [0, 1] and one-hot labels N×10."""
+    return to_unit(images), one_hot(labels)
+
+
+def without_label(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The VAE's inputs: images in [0, 1] and a condition of width 0."""
+    return to_unit(images), images.new_zeros(len(images), 0, dtype=torch.float32)
+
+
+def visible_quarter(images: Tensor) -> Tensor:
+    """Which pixels the completion model is given: 1 in the lower left quarter, 0 elsewhere, 28×28."""
+    side = images.shape[-1]
+    visible = torch.zeros(side, side, device=images.device)
+    visible[side // 2 :, : side // 2] = 1
+    return visible
+
+
+def with_quarter(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The completion model's inputs: images in [0, 1], and the lower left quarter alone as the condition, N×784."""
+    x = to_unit(images)
+    return x, (x * visible_quarter(images)).flatten(1)
+
+
+def cvae_step(model: nn.Module, optimizer, run: Run, stream: torch.Generator, nll, prepare: Prepare) -> Step:
+    """A step on the negative ELBO, −log p(x|z, c) + KL(q(z|x, c) ‖ p(z)), with one sample of z per image.
+
+    ``nll(logits, x)`` gives the first term per image; ``prepare(images, labels)`` gives x and c. The step returns
+    ``loss``, ``reconstruction`` and ``kl``, means over the batch in nats/image.
+    """
+
+    def step(images: Tensor, labels: Tensor) -> Scalars:
+        x, c = prepare(images, labels)
+        with autocast(run):
+            logits, mu, log_var = model(x, c, noise(len(x), model.latent, stream))
+        reconstruction = nll(logits.float(), x).mean()
+        kl = kl_to_standard_normal(mu.float(), log_var.float()).mean()
+        loss = reconstruction + kl
+        descend(loss, optimizer)
+        return detached(loss=loss, reconstruction=reconstruction, kl=kl)
+
+    return step
+
+
+def completion_step(model: nn.Module, optimizer, run: Run, nll) -> Step:
+    """A step of the deterministic completion: ``nll`` of the missing pixels given the visible ones."""
+
+    def step(images: Tensor, labels: Tensor) -> Scalars:
+        x, visible = with_quarter(images, labels)
+        with autocast(run):
+            logits = model(visible)
+        loss = nll(logits.float(), x).mean()
+        descend(loss, optimizer)
+        return detached(loss=loss)
+
+    return step
+
+
+def classifier_step(model: nn.Module, optimizer, run: Run) -> Step:
+    """A step on the cross-entropy of a classifier, from logits; images may be uint8 or already in [0, 1]."""
+
+    def step(images: Tensor, labels: Tensor) -> Scalars:
+        x = to_unit(images) if images.dtype == torch.uint8 else images
+        with autocast(run):
+            logits = model(x)
+        loss = F.cross_entropy(logits.float(), labels)
+        descend(loss, optimizer)
+        return detached(loss=loss)
+
+    return step
+
+
+def descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """Gradients of the loss, one step of the optimiser."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+
+
+def detached(**terms: Tensor) -> Scalars:
+    return {name: value.detach() for name, value in terms.items()}

@@ -1,0 +1,150 @@
+"""fit(): epochs over a device-resident split, the history of the scalars, and what a person sees meanwhile.
+
+Knows no model: a step turns a batch into scalars, an evaluation returns numbers, a preview returns a figure.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython import get_ipython
+from IPython.display import display
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lab_utils.config import LabError
+from lab_utils.data.batches import shuffled, steps_per_epoch
+from lab_utils.show import png
+from lab_utils.steps import Step
+
+
+@dataclass(frozen=True)
+class History:
+    """What a training left behind: ``curve`` has one row every few batches, ``epochs`` one row per epoch.
+
+    Columns of ``curve``: step, then the step's scalars. Columns of ``epochs``: epoch, ``train_`` and the mean of
+    each scalar over the epoch, then whatever the evaluation returned.
+    """
+
+    curve: pd.DataFrame
+    epochs: pd.DataFrame
+
+
+def adam(model: nn.Module, peak: float, steps: int) -> tuple[torch.optim.Optimizer, object]:
+    """AdamW with a one-cycle learning rate (Smith and Topin 2018): up to ``peak``, then down to almost nothing.
+
+    Annealing is what lets a short budget end where a constant rate arrives much later. The decoupled decay leaves
+    the objective as written (Loshchilov and Hutter 2019).
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.05, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, peak, total_steps=steps, pct_start=0.3, cycle_momentum=False, final_div_factor=100
+    )
+    return optimizer, schedule
+
+
+def fit(
+    step: Step,
+    tensors: tuple[Tensor, ...],
+    *,
+    name: str,
+    epochs: int,
+    batch_size: int,
+    stream: torch.Generator,
+    schedule=None,
+    evaluate: Callable[[], dict[str, float]] | None = None,
+    preview: Callable[[], Figure] | None = None,
+    log_every: int = 10,
+) -> History:
+    """Run ``step`` over shuffled full batches of ``tensors`` and return the history.
+
+    ``evaluate`` runs after each epoch and its numbers join the history; ``preview`` draws a figure that renews
+    itself in JupyterLab. Headless, one line is printed per epoch. Scalars stay on the device within an epoch.
+    An interrupt in JupyterLab keeps what was reached; LabError if the data does not fill a batch or a loss is
+    not finite.
+    """
+    per_epoch = steps_per_epoch(len(tensors[0]), batch_size)
+    if per_epoch == 0:
+        raise LabError(f"{name}: {len(tensors[0])} images do not fill one batch of {batch_size}; lower batch_size")
+    curve, rows = [], []
+    watch = Watch(name, epochs, per_epoch)
+    try:
+        for epoch in range(1, epochs + 1):
+            scalars = run_epoch(step, shuffled(tensors, batch_size, stream), schedule, watch)
+            check_finite(scalars, name, epoch)
+            curve += [
+                {"step": (epoch - 1) * per_epoch + i + 1, **row}
+                for i, row in enumerate(scalars.to_dict("records"))
+                if (i + 1) % log_every == 0
+            ]
+            rows.append({"epoch": epoch, **{f"train_{k}": v for k, v in scalars.mean().items()}})
+            rows[-1] |= evaluate() if evaluate else {}
+            watch.epoch(rows[-1], preview)
+    except KeyboardInterrupt:
+        if not interactive():
+            raise
+        print(f"{name}: interrupted after {len(rows)} of {epochs} epochs; the weights reached so far are kept")
+    finally:
+        watch.close()
+    return History(pd.DataFrame(curve), pd.DataFrame(rows))
+
+
+def run_epoch(step: Step, batches, schedule, watch: "Watch") -> pd.DataFrame:
+    """One epoch; the scalars of every step, moved off the device once at its end."""
+    collected: list[dict[str, Tensor]] = []
+    for batch in batches:
+        collected.append(step(*batch))
+        if schedule is not None:
+            schedule.step()
+        watch.tick()
+    return pd.DataFrame({key: torch.stack([s[key] for s in collected]).cpu().numpy() for key in collected[0]})
+
+
+def check_finite(scalars: pd.DataFrame, name: str, epoch: int) -> None:
+    """LabError, one line, if any scalar of the epoch is not finite."""
+    for key, values in scalars.items():
+        if not np.isfinite(values.to_numpy()).all():
+            raise LabError(f"{name}: {key} is not finite in epoch {epoch}; lower learning_rate or raise batch_size")
+
+
+def interactive() -> bool:
+    """Whether a person watches in JupyterLab, as against papermill, a script or a test."""
+    shell = get_ipython()
+    return shell is not None and hasattr(shell, "kernel") and not os.environ.get("LAB_HEADLESS")
+
+
+class Watch:
+    """What is seen while a model trains: a bar and a renewed picture in JupyterLab, else one line per epoch."""
+
+    def __init__(self, name: str, epochs: int, per_epoch: int):
+        self.name, self.epochs = name, epochs
+        self.live = interactive()
+        self.handle = None
+        self.bar = tqdm(
+            total=epochs * per_epoch, desc=name, unit="batch", file=sys.stdout, disable=not self.live, mininterval=0.5
+        )
+
+    def tick(self) -> None:
+        self.bar.update()
+
+    def epoch(self, row: dict[str, float], preview: Callable[[], Figure] | None) -> None:
+        numbers = "  ".join(f"{k.replace('_', ' ')} {v:.2f}" for k, v in row.items() if k != "epoch")
+        if not self.live:
+            print(f"{self.name}: epoch {row['epoch']}/{self.epochs}  {numbers}", flush=True)
+            return
+        self.bar.set_postfix_str(numbers)
+        if preview is None:
+            return
+        picture = png(preview())
+        if self.handle is None:
+            self.handle = display(picture, display_id=True)
+        else:
+            self.handle.update(picture)
+
+    def close(self) -> None:
+        self.bar.close()

@@ -1,0 +1,81 @@
+"""Profiles and the values that a person types."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from lab_utils import config, repro
+from lab_utils.catalogue import NOTEBOOKS, notebook_name
+from lab_utils.config import LabError
+
+
+@pytest.mark.parametrize("notebook", config.LABS)
+def test_every_lab_has_every_profile(notebook):
+    assert set(config.LABS[notebook]) == set(config.PROFILES)
+
+
+@pytest.mark.parametrize(("gpu", "profile"), [(True, "full"), (False, "quick")])
+def test_auto_follows_the_hardware(monkeypatch, gpu, profile):
+    monkeypatch.setattr(config, "gpu_present", lambda: gpu)
+    assert config.resolve_profile("auto") == config.resolve_profile("") == profile
+    assert config.resolve_profile("smoke") == "smoke"
+
+
+def test_changes_replace_single_settings():
+    lab = config.settings("03", "smoke", {"mlp_epochs": 7})
+    assert lab.mlp_epochs == 7
+    assert dataclasses.replace(lab, mlp_epochs=3) == config.settings("03", "smoke")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"mlp_epoch": 7}, "no setting 'mlp_epoch'; did you mean 'mlp_epochs'"),
+        ({"zzz": 7}, "no setting 'zzz'; there are"),
+        ({"mlp_epochs": "7"}, "mlp_epochs='7'.*integer"),
+        ({"mlp_epochs": 0}, "mlp_epochs=0.*greater than 0"),
+        ({"mlp_epochs": 2.5}, "mlp_epochs=2.5"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0"),
+    ],
+)
+def test_bad_changes_are_one_line(changes, says):
+    with pytest.raises(LabError, match=says) as error:
+        config.settings("03", "smoke", changes)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "0", True])
+def test_bad_seeds_are_one_line(seed):
+    with pytest.raises(LabError, match="SEED="):
+        repro.start(seed)
+
+
+def test_unknown_profile_is_one_line():
+    with pytest.raises(LabError, match="'fast' is not a profile: choose one of auto, smoke, quick, full"):
+        config.resolve_profile("fast")
+
+
+def test_a_user_error_shows_as_one_line_in_jupyter():
+    assert LabError("DATA_DIR: not there")._render_traceback_() == ["LabError: DATA_DIR: not there"]
+
+
+def test_streams_do_not_disturb_one_another():
+    alone = repro.noise(3, 2, repro.generator(0, "a"))
+    repro.noise(100, 2, repro.generator(0, "b"))
+    assert repro.noise(3, 2, repro.generator(0, "a")).equal(alone)
+    assert not repro.noise(3, 2, repro.generator(1, "a")).equal(alone)
+
+
+def test_names_and_numbers_of_notebooks_agree():
+    assert {name.split("_")[0] for name in NOTEBOOKS} == set(config.LABS)
+    assert notebook_name("3") == notebook_name("03") == "03_cvae_disentanglement"
+    with pytest.raises(KeyError):
+        notebook_name("99")
+
+
+@pytest.mark.parametrize("module", ["lab_utils.config", "lab_utils.catalogue", "lab_utils.report.__main__"])
+def test_the_report_does_not_import_torch(module):
+    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=config.ROOT).returncode == 0

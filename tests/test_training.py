@@ -1,0 +1,180 @@
+"""Batches, steps and fit: what is seen, in which order, and what is left behind."""
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from lab_utils import losses, steps, training
+from lab_utils.config import LabError
+from lab_utils.data import batches
+from lab_utils.models.classifier import DigitClassifier
+from lab_utils.models.cvae import MLPCVAE, ConvCVAE, QuarterNet
+
+
+def test_an_epoch_sees_every_image_once(run):
+    n = torch.arange(12)
+    seen = torch.cat([batch for (batch,) in batches.shuffled((n,), 4, run.generator("order"))])
+    assert sorted(seen.tolist()) == list(range(12))
+    assert seen.tolist() != list(range(12))
+
+
+def test_batches_are_full_and_keep_images_with_their_labels(run):
+    images, labels = torch.arange(10) * 7, torch.arange(10)
+    drawn = list(batches.shuffled((images, labels), 4, run.generator("order")))
+    assert [len(x) for x, _ in drawn] == [4, 4] == [4] * batches.steps_per_epoch(10, 4)
+    assert all(torch.equal(x, y * 7) for x, y in drawn)
+
+
+def test_order_depends_on_the_stream_alone(run):
+    n = torch.arange(50)
+    first, second = (torch.cat([b for (b,) in batches.shuffled((n,), 10, run.generator("order"))]) for _ in range(2))
+    assert torch.equal(first, second)
+    other = torch.cat([b for (b,) in batches.shuffled((n,), 10, run.generator("another"))])
+    assert not torch.equal(first, other)
+
+
+def test_unit_range():
+    assert batches.to_unit(torch.tensor([0, 51, 255], dtype=torch.uint8)).tolist() == pytest.approx([0, 0.2, 1])
+
+
+def test_the_quarter_shows_the_lower_left_alone(blobs):
+    x, quarter = steps.with_quarter(*blobs)
+    quarter = quarter.view(-1, 28, 28)
+    assert torch.equal(quarter[:, 14:, :14], x[:, 0, 14:, :14])
+    assert quarter[:, :14].eq(0).all()
+    assert quarter[:, :, 14:].eq(0).all()
+    assert steps.visible_quarter(blobs[0]).sum() == 196
+
+
+def cvae_case(make, prepare, **arguments):
+    def build(run):
+        model = run.build("weights", make, **arguments)
+        optimizer, schedule = training.adam(model, 2e-3, 40)
+        nll = losses.bernoulli_nll
+        return model, steps.cvae_step(model, optimizer, run, run.generator("z"), nll, prepare), schedule
+
+    return build
+
+
+def quarter_case(run):
+    model = run.build("weights", QuarterNet)
+    optimizer, schedule = training.adam(model, 2e-3, 40)
+    return model, steps.completion_step(model, optimizer, run, losses.bernoulli_nll), schedule
+
+
+def classifier_case(run):
+    model = run.build("weights", DigitClassifier)
+    optimizer, schedule = training.adam(model, 2e-3, 40)
+    return model, steps.classifier_step(model, optimizer, run), schedule
+
+
+CASES = {
+    "mlp": cvae_case(MLPCVAE, steps.with_label),
+    "vae": cvae_case(MLPCVAE, steps.without_label, condition=0),
+    "conv": cvae_case(ConvCVAE, steps.with_label),
+    "completion": cvae_case(MLPCVAE, steps.with_quarter, latent=20, condition=784),
+    "quarter": quarter_case,
+    "classifier": classifier_case,
+}
+
+
+def train(run, case, tensors, epochs=4):
+    model, step, schedule = CASES[case](run)
+    history = training.fit(
+        step, tensors, name=case, epochs=epochs, batch_size=20, stream=run.generator("order"), schedule=schedule
+    )
+    return model, history
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_step_learns_and_repeats_itself(run, blobs, case):
+    model, history = train(run, case, blobs)
+    assert history.epochs["train_loss"].iloc[-1] < history.epochs["train_loss"].iloc[0]
+    again, history_again = train(run, case, blobs)
+    pd.testing.assert_frame_equal(history.curve, history_again.curve, check_exact=True)
+    for one, other in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_steps_return_detached_scalars(run, blobs, case):
+    _, step, _ = CASES[case](run)
+    for value in step(blobs[0][:20], blobs[1][:20]).values():
+        assert value.shape == ()
+        assert not value.requires_grad
+
+
+def test_the_loss_is_the_sum_of_its_terms(run, blobs):
+    curve = train(run, "mlp", blobs, epochs=1)[1].curve
+    assert curve["loss"].to_numpy() == pytest.approx((curve["reconstruction"] + curve["kl"]).to_numpy(), rel=1e-6)
+
+
+def counting_step(values):
+    source = iter(values)
+    return lambda images: {"loss": torch.tensor(float(next(source)))}
+
+
+def test_history_holds_means_per_epoch_and_every_nth_batch(run):
+    history = training.fit(
+        counting_step(range(12)), (torch.zeros(60),), name="toy", epochs=2, batch_size=10,
+        stream=run.generator("order"), evaluate=lambda: {"test_loss": 7.0}, log_every=3,
+    )  # fmt: skip
+    assert history.epochs.to_dict("list") == {"epoch": [1, 2], "train_loss": [2.5, 8.5], "test_loss": [7.0, 7.0]}
+    assert history.curve.to_dict("list") == {"step": [3, 6, 9, 12], "loss": [2.0, 5.0, 8.0, 11.0]}
+
+
+def test_headless_prints_one_line_per_epoch(run, capsys):
+    training.fit(counting_step(range(6)), (torch.zeros(20),), name="toy", epochs=3, batch_size=10,
+                 stream=run.generator("order"))  # fmt: skip
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert [line.split("  ")[0] for line in lines] == [f"toy: epoch {i}/3" for i in (1, 2, 3)]
+
+
+def test_data_that_does_not_fill_a_batch_is_one_line(run):
+    with pytest.raises(LabError, match="5 images do not fill one batch of 10"):
+        training.fit(counting_step([1]), (torch.zeros(5),), name="toy", epochs=1, batch_size=10,
+                     stream=run.generator("order"))  # fmt: skip
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(run):
+    with pytest.raises(LabError, match="toy: loss is not finite in epoch 2"):
+        training.fit(counting_step([1, 2, float("nan"), 3]), (torch.zeros(20),), name="toy", epochs=2, batch_size=10,
+                     stream=run.generator("order"))  # fmt: skip
+
+
+def interrupting_step(after):
+    count = iter(range(after))
+
+    def step(images):
+        if next(count, None) is None:
+            raise KeyboardInterrupt
+        return {"loss": torch.tensor(1.0)}
+
+    return step
+
+
+def test_an_interrupt_ends_a_headless_training(run):
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(interrupting_step(3), (torch.zeros(20),), name="toy", epochs=9, batch_size=10,
+                     stream=run.generator("order"))  # fmt: skip
+
+
+def test_an_interrupt_in_jupyterlab_keeps_what_was_reached(run, monkeypatch, capsys):
+    monkeypatch.setattr(training, "interactive", lambda: True)
+    history = training.fit(interrupting_step(5), (torch.zeros(20),), name="toy", epochs=9, batch_size=10,
+                           stream=run.generator("order"))  # fmt: skip
+    assert history.epochs["epoch"].tolist() == [1, 2]
+    assert "interrupted after 2 of 9 epochs" in capsys.readouterr().out
+
+
+def test_the_rate_rises_to_its_peak_and_falls():
+    optimizer, schedule = training.adam(nn.Linear(1, 1), 1e-2, 100)
+    rates = []
+    for _ in range(100):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert max(rates) == pytest.approx(1e-2)
+    assert rates.index(max(rates)) == 29
+    assert rates[-1] < 1e-5
