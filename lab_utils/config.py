@@ -41,6 +41,9 @@ class CVAELab:
     mlp_epochs: PositiveInt  # the 2-D MLP CVAE and, for a fair comparison, the VAE of its size
     z20_epochs: PositiveInt
     conv_epochs: PositiveInt
+    conv_batch_size: PositiveInt
+    conv_beta_start: PositiveFloat  # weight of the KL term at the start of training, falling to
+    conv_beta: PositiveFloat  # the weight of the second half
     loss_epochs: PositiveInt  # each arm of cross-entropy against squared error
     completion_epochs: PositiveInt  # the completion CVAE and its deterministic baseline
     judge_epochs: PositiveInt
@@ -53,18 +56,18 @@ class CVAELab:
 CVAE_LAB = {
     "smoke": CVAELab(
         train_images=1000, test_images=400, batch_size=100, learning_rate=5e-3, mlp_epochs=3, z20_epochs=1,
-        conv_epochs=1, loss_epochs=1, completion_epochs=1, judge_epochs=1, cas_epochs=1, samples=200,
-        importance_samples=10, log_every=2,
+        conv_epochs=2, conv_batch_size=100, conv_beta_start=20.0, conv_beta=5.5, loss_epochs=1, completion_epochs=1,
+        judge_epochs=1, cas_epochs=1, samples=200, importance_samples=10, log_every=2,
     ),
     "quick": CVAELab(
-        train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=20, z20_epochs=9,
-        conv_epochs=8, loss_epochs=3, completion_epochs=5, judge_epochs=2, cas_epochs=2, samples=10_000,
-        importance_samples=100, log_every=10,
+        train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=20, z20_epochs=6,
+        conv_epochs=8, conv_batch_size=125, conv_beta_start=20.0, conv_beta=5.5, loss_epochs=3, completion_epochs=4,
+        judge_epochs=3, cas_epochs=3, samples=10_000, importance_samples=100, log_every=10,
     ),
     "full": CVAELab(
         train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=50, z20_epochs=50,
-        conv_epochs=50, loss_epochs=20, completion_epochs=20, judge_epochs=8, cas_epochs=8, samples=10_000,
-        importance_samples=100, log_every=10,
+        conv_epochs=50, conv_batch_size=125, conv_beta_start=20.0, conv_beta=5.5, loss_epochs=20,
+        completion_epochs=20, judge_epochs=8, cas_epochs=8, samples=10_000, importance_samples=100, log_every=10,
     ),
 }  # fmt: skip
 

@@ -74,8 +74,10 @@ def grid(
 ) -> Figure:
     """A sheet of images N×C×H×W in [0, 1], ``columns`` to a row, with row and column labels."""
     rows = -(-len(images) // columns)
-    margin = 0.3 if column_labels or x_label else 0.05
-    fig = Figure(figsize=(width, width * rows / columns * 0.95 + margin))
+    beside = 0.08 * max((len(str(label)) for label in row_labels), default=0) + (0.3 if y_label else 0)
+    above = (0.25 if len(column_labels) else 0) + (0.2 if x_label else 0)
+    cell = (width - beside) / columns * images.shape[2] / images.shape[3]
+    fig = Figure(figsize=(width, rows * cell + above + 0.05), layout="compressed")
     ax = fig.add_subplot()
     draw_mosaic(ax, images, columns, row_labels, column_labels)
     ax.xaxis.set_label_position("top")
@@ -90,7 +92,7 @@ def panels(sheets: Mapping[str, np.ndarray], alt: str, *, columns: int, across: 
     """Several titled sheets side by side, each images N×C×H×W in [0, 1] with ``columns`` to a row."""
     down = -(-len(sheets) // across)
     rows = max(-(-len(images) // columns) for images in sheets.values())
-    fig = Figure(figsize=(width, down * (width / across * rows / columns + 0.3)))
+    fig = Figure(figsize=(width, down * ((width / across - 0.1) * rows / columns + 0.32)))
     for ax, (title, images) in zip(fig.subplots(down, across, squeeze=False).flat, sheets.items(), strict=False):
         draw_mosaic(ax, images, columns)
         ax.set_title(title, loc="center")
@@ -152,33 +154,37 @@ def label_entry(image: np.ndarray, label: int, alt: str) -> Figure:
 
     ``image`` is 28×28 in [0, 1]; the chosen label's row and plane stand out.
     """
-    fig = Figure(figsize=(8.2, 2.9))
-    left, right = fig.subplots(1, 2, width_ratios=[1, 2.4])
-    left.imshow(np.eye(10), cmap="Blues", vmin=0, vmax=1.3)
-    for i in range(10):
-        for j in range(10):
-            left.text(j, i, int(i == j), ha="center", va="center", fontsize=8, color="white" if i == j else "#777777")
-    left.add_patch(mpl.patches.Rectangle((-0.5, label - 0.5), 10, 1, fill=False, ec=RED, lw=2))
-    left.set(xticks=range(10), yticks=range(10), xlabel="entry of c", ylabel="label", title="one-hot table")
-    left.grid(False)
-    planes = np.stack([image, *(np.full((28, 28), float(k == label)) for k in range(10)), np.ones((28, 28))])[:, None]
-    draw_mosaic(right, np.clip(planes * 0.9 + 0.05, 0, 1) * (np.arange(12) < 11)[:, None, None, None] +
-                (np.arange(12) == 11)[:, None, None, None], columns=6)  # fmt: skip
-    names = ["image", *(f"label {k}?" for k in range(10))]
-    for i, name in enumerate(names):
-        right.text((i % 6) * 29 + 14, (i // 6) * 29 - 2 if i < 6 else (i // 6) * 29 + 33, name, ha="center",
-                   va="bottom" if i < 6 else "top", fontsize=8, color=RED if name == f"label {label}?" else "black",
-                   clip_on=False)  # fmt: skip
-    right.set_title("the encoder's 11 input channels, 28×28 each (0 black, 1 white)", pad=16, fontsize=9)
+    fig = Figure(figsize=(8.2, 3.0))
+    left, right = fig.subfigures(1, 2, width_ratios=[1, 1.9])
+    draw_one_hot(left.subplots(), label)
+    channels = {"image": image, **{f"label {k}?": np.full((28, 28), float(k == label)) for k in range(10)}}
+    axes = right.subplots(2, 6).flat
+    for ax, (name, channel) in zip(axes, channels.items(), strict=False):
+        ax.imshow(channel, cmap="gray", vmin=0, vmax=1)
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(name, loc="center", fontsize=9, color=RED if name == f"label {label}?" else "black")
+        ax.spines[:].set(visible=True, color="#777777")
+    axes[11].set_visible(False)
     fig.alt = alt
     return fig
+
+
+def draw_one_hot(ax: Axes, label: int) -> None:
+    """The ten one-hot rows as a table, with the row of one label framed."""
+    ax.imshow(np.eye(10), cmap="Blues", vmin=0, vmax=1.3)
+    for i in range(10):
+        for j in range(10):
+            ax.text(j, i, int(i == j), ha="center", va="center", fontsize=8, color="white" if i == j else "#666666")
+    ax.add_patch(mpl.patches.Rectangle((-0.5, label - 0.5), 10, 1, fill=False, ec=RED, lw=2))
+    ax.set(xticks=range(10), yticks=range(10), xlabel="entry of c", ylabel="label")
+    ax.grid(False)
 
 
 @styled
 def plane(images: np.ndarray, alt: str, *, ticks: Sequence[float], width: float = 6.0) -> Figure:
     """Images decoded on a square lattice of a 2-D latent, K²×1×28×28, first row at the largest z₂."""
     side = len(ticks)
-    fig = Figure(figsize=(width, width))
+    fig = Figure(figsize=(width, width), layout="compressed")
     ax = fig.add_subplot()
     draw_mosaic(ax, images, side)
     step, centre = images.shape[-1] + 1, (images.shape[-1] - 1) / 2

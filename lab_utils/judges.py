@@ -25,11 +25,11 @@ from lab_utils.training import adam, fit
 def train_classifier(run: Run, name: str, images: Tensor, labels: Tensor, epochs: int) -> nn.Module:
     """A digit classifier trained on images (uint8 or [0, 1], N×1×28×28) and labels, ready to evaluate."""
     model = run.build(f"{name} weights", DigitClassifier)
-    batch_size = min(250, len(images))
-    optimizer, schedule = adam(model, 3e-3, epochs * (len(images) // batch_size))
+    batch_size = min(125, len(images))
+    optimizer, schedule = adam(model, 2e-3, epochs * (len(images) // batch_size))
     fit(
-        classifier_step(model, optimizer, run), (images, labels), name=name, epochs=epochs, batch_size=batch_size,
-        stream=run.generator(f"{name} order"), schedule=schedule,
+        classifier_step(model, optimizer, run, run.generator(f"{name} dropout")), (images, labels), name=name,
+        epochs=epochs, batch_size=batch_size, stream=run.generator(f"{name} order"), after_step=schedule.step,
     )  # fmt: skip
     return model.eval()
 
@@ -38,7 +38,7 @@ def digit_judge(run: Run, images: Tensor, labels: Tensor, epochs: int, cache: Pa
     """The judge of a digit source, from the cache if one was trained on the same data in the same way."""
     facts = {
         "data": hashlib.sha256(images.cpu().numpy().tobytes() + labels.cpu().numpy().tobytes()).hexdigest(),
-        "code": inspect.getsource(classifier) + inspect.getsource(train_classifier),
+        "code": "".join(map(inspect.getsource, (classifier, train_classifier, classifier_step))),
         "run": [run.seed, run.device.type, str(run.precision), torch.get_num_threads(), torch.__version__, epochs],
     }
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

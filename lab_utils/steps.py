@@ -39,16 +39,27 @@ def visible_quarter(images: Tensor) -> Tensor:
 
 
 def with_quarter(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The completion model's inputs: images in [0, 1], and the lower left quarter alone as the condition, N×784."""
+    """The completion model's inputs: images in [0, 1], and the pixels of the lower left quarter, N×196."""
     x = to_unit(images)
-    return x, (x * visible_quarter(images)).flatten(1)
+    side = x.shape[-1]
+    return x, x[:, :, side // 2 :, : side // 2].flatten(1)
 
 
-def cvae_step(model: nn.Module, optimizer, run: Run, stream: torch.Generator, nll, prepare: Prepare) -> Step:
-    """A step on the negative ELBO, −log p(x|z, c) + KL(q(z|x, c) ‖ p(z)), with one sample of z per image.
+def cvae_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    run: Run,
+    stream: torch.Generator,
+    nll: Callable[[Tensor, Tensor], Tensor],
+    prepare: Prepare,
+    beta: Tensor | float = 1.0,
+) -> Step:
+    """A step on −log p(x|z, c) + β·KL(q(z|x, c) ‖ p(z)), with one sample of z per image.
 
-    ``nll(logits, x)`` gives the first term per image; ``prepare(images, labels)`` gives x and c. The step returns
-    ``loss``, ``reconstruction`` and ``kl``, means over the batch in nats/image.
+    ``nll(logits, x)`` gives the first term per image; ``prepare(images, labels)`` gives x and c. β is 1 for the
+    ELBO (Higgins et al. 2017 for other values); a tensor may change while the model trains. The step returns
+    ``loss``, the negative ELBO whatever β is, and its terms ``reconstruction`` and ``kl``: means over the batch in
+    nats/image.
     """
 
     def step(images: Tensor, labels: Tensor) -> Scalars:
@@ -57,9 +68,8 @@ def cvae_step(model: nn.Module, optimizer, run: Run, stream: torch.Generator, nl
             logits, mu, log_var = model(x, c, noise(len(x), model.latent, stream))
         reconstruction = nll(logits.float(), x).mean()
         kl = kl_to_standard_normal(mu.float(), log_var.float()).mean()
-        loss = reconstruction + kl
-        descend(loss, optimizer)
-        return detached(loss=loss, reconstruction=reconstruction, kl=kl)
+        descend(reconstruction + beta * kl, optimizer)
+        return detached(loss=reconstruction + kl, reconstruction=reconstruction, kl=kl)
 
     return step
 
@@ -78,18 +88,31 @@ def completion_step(model: nn.Module, optimizer, run: Run, nll) -> Step:
     return step
 
 
-def classifier_step(model: nn.Module, optimizer, run: Run) -> Step:
-    """A step on the cross-entropy of a classifier, from logits; images may be uint8 or already in [0, 1]."""
+def classifier_step(model: nn.Module, optimizer, run: Run, stream: torch.Generator) -> Step:
+    """A step on the cross-entropy of a classifier, from logits; images may be uint8 or already in [0, 1].
+
+    ``model`` has ``features`` and a ``head``. The batch is shifted by up to one pixel and half of the features are
+    dropped at random (Srivastava et al. 2014), both from ``stream``.
+    """
 
     def step(images: Tensor, labels: Tensor) -> Scalars:
-        x = to_unit(images) if images.dtype == torch.uint8 else images
+        x = shifted(to_unit(images) if images.dtype == torch.uint8 else images, stream)
         with autocast(run):
-            logits = model(x)
+            features = model.features(x)
+            kept = torch.rand(features.shape, generator=stream, device=stream.device) < 0.5
+            logits = model.head(features * kept * 2)
         loss = F.cross_entropy(logits.float(), labels)
         descend(loss, optimizer)
         return detached(loss=loss)
 
     return step
+
+
+def shifted(x: Tensor, stream: torch.Generator) -> Tensor:
+    """Square images, all moved by −1, 0 or 1 pixel in each direction; what leaves on one side enters on the other."""
+    pixels = torch.arange(x.shape[-1], device=x.device)
+    down, right = torch.randint(-1, 2, (2, 1), generator=stream, device=stream.device)
+    return x[:, :, (pixels + down) % len(pixels)][:, :, :, (pixels + right) % len(pixels)]
 
 
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:

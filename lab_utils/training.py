@@ -3,6 +3,7 @@
 Knows no model: a step turns a batch into scalars, an evaluation returns numbers, a preview returns a figure.
 """
 
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -48,6 +49,17 @@ def adam(model: nn.Module, peak: float, steps: int) -> tuple[torch.optim.Optimiz
     return optimizer, schedule
 
 
+def anneal(value: Tensor, start: float, end: float, steps: int) -> Callable[[], None]:
+    """Let ``value`` go from start to end in a straight line over the first half of ``steps`` calls, then stay."""
+    value.fill_(start)
+    done = itertools.count(1)
+
+    def advance() -> None:
+        value.fill_(end + (start - end) * max(0.0, 1 - 2 * next(done) / steps))
+
+    return advance
+
+
 def fit(
     step: Step,
     tensors: tuple[Tensor, ...],
@@ -56,14 +68,15 @@ def fit(
     epochs: int,
     batch_size: int,
     stream: torch.Generator,
-    schedule=None,
+    after_step: Callable[[], object] | None = None,
     evaluate: Callable[[], dict[str, float]] | None = None,
     preview: Callable[[], Figure] | None = None,
     log_every: int = 10,
 ) -> History:
     """Run ``step`` over shuffled full batches of ``tensors`` and return the history.
 
-    ``evaluate`` runs after each epoch and its numbers join the history; ``preview`` draws a figure that renews
+    ``after_step`` moves learning rate and the like; ``evaluate`` runs after each epoch and its numbers join the
+    history; ``preview`` draws a figure that renews
     itself in JupyterLab. Headless, one line is printed per epoch. Scalars stay on the device within an epoch.
     An interrupt in JupyterLab keeps what was reached; LabError if the data does not fill a batch or a loss is
     not finite.
@@ -75,7 +88,7 @@ def fit(
     watch = Watch(name, epochs, per_epoch)
     try:
         for epoch in range(1, epochs + 1):
-            scalars = run_epoch(step, shuffled(tensors, batch_size, stream), schedule, watch)
+            scalars = run_epoch(step, shuffled(tensors, batch_size, stream), after_step, watch)
             check_finite(scalars, name, epoch)
             curve += [
                 {"step": (epoch - 1) * per_epoch + i + 1, **row}
@@ -94,13 +107,13 @@ def fit(
     return History(pd.DataFrame(curve), pd.DataFrame(rows))
 
 
-def run_epoch(step: Step, batches, schedule, watch: "Watch") -> pd.DataFrame:
+def run_epoch(step: Step, batches, after_step, watch: "Watch") -> pd.DataFrame:
     """One epoch; the scalars of every step, moved off the device once at its end."""
     collected: list[dict[str, Tensor]] = []
     for batch in batches:
         collected.append(step(*batch))
-        if schedule is not None:
-            schedule.step()
+        if after_step is not None:
+            after_step()
         watch.tick()
     return pd.DataFrame({key: torch.stack([s[key] for s in collected]).cpu().numpy() for key in collected[0]})
 

@@ -54,11 +54,11 @@ def test_hits_compare_reading_and_wish():
 
 
 def test_the_judge_learns_and_is_the_same_from_the_cache(run, blobs, tmp_path, capsys):
-    fresh = judges.digit_judge(run, *blobs, epochs=8, cache=tmp_path)
+    fresh = judges.digit_judge(run, *blobs, epochs=20, cache=tmp_path)
     assert "from the cache" not in capsys.readouterr().out
     x = blobs[0].float() / 255
     assert control.hits(fresh, x, blobs[1]).mean() > 0.9
-    cached = judges.digit_judge(run, *blobs, epochs=8, cache=tmp_path)
+    cached = judges.digit_judge(run, *blobs, epochs=20, cache=tmp_path)
     assert "from the cache" in capsys.readouterr().out
     with torch.no_grad():
         assert torch.equal(fresh(x), cached(x))

@@ -40,11 +40,11 @@ def test_unit_range():
 
 def test_the_quarter_shows_the_lower_left_alone(blobs):
     x, quarter = steps.with_quarter(*blobs)
-    quarter = quarter.view(-1, 28, 28)
-    assert torch.equal(quarter[:, 14:, :14], x[:, 0, 14:, :14])
-    assert quarter[:, :14].eq(0).all()
-    assert quarter[:, :, 14:].eq(0).all()
-    assert steps.visible_quarter(blobs[0]).sum() == 196
+    quarter = quarter.view(-1, 14, 14)
+    assert torch.equal(quarter, x[:, 0, 14:, :14])
+    visible = steps.visible_quarter(blobs[0])
+    assert visible.sum() == 196
+    assert visible[14:, :14].eq(1).all()
 
 
 def cvae_case(make, prepare, **arguments):
@@ -66,14 +66,14 @@ def quarter_case(run):
 def classifier_case(run):
     model = run.build("weights", DigitClassifier)
     optimizer, schedule = training.adam(model, 2e-3, 40)
-    return model, steps.classifier_step(model, optimizer, run), schedule
+    return model, steps.classifier_step(model, optimizer, run, run.generator("dropout")), schedule
 
 
 CASES = {
     "mlp": cvae_case(MLPCVAE, steps.with_label),
     "vae": cvae_case(MLPCVAE, steps.without_label, condition=0),
     "conv": cvae_case(ConvCVAE, steps.with_label),
-    "completion": cvae_case(MLPCVAE, steps.with_quarter, latent=20, condition=784),
+    "completion": cvae_case(MLPCVAE, steps.with_quarter, latent=20, condition=196),
     "quarter": quarter_case,
     "classifier": classifier_case,
 }
@@ -82,7 +82,7 @@ CASES = {
 def train(run, case, tensors, epochs=4):
     model, step, schedule = CASES[case](run)
     history = training.fit(
-        step, tensors, name=case, epochs=epochs, batch_size=20, stream=run.generator("order"), schedule=schedule
+        step, tensors, name=case, epochs=epochs, batch_size=20, stream=run.generator("order"), after_step=schedule.step
     )
     return model, history
 
@@ -168,6 +168,32 @@ def test_an_interrupt_in_jupyterlab_keeps_what_was_reached(run, monkeypatch, cap
     assert "interrupted after 2 of 9 epochs" in capsys.readouterr().out
 
 
+def test_annealing_goes_straight_down_and_stays():
+    value = torch.tensor(0.0)
+    advance = training.anneal(value, 20.0, 4.0, 8)
+    seen = [value.item()]
+    for _ in range(8):
+        advance()
+        seen.append(value.item())
+    assert seen == [20, 16, 12, 8, 4, 4, 4, 4, 4]
+
+
+def test_beta_weighs_the_kl_but_the_loss_stays_the_negative_elbo(run, blobs):
+    x, y = blobs[0][:20], blobs[1][:20]
+    ends = {}
+    for beta in (1.0, 100.0):
+        model = run.build("weights", MLPCVAE)
+        optimizer, _ = training.adam(model, 2e-3, 40)
+        step = steps.cvae_step(
+            model, optimizer, run, run.generator("z"), losses.bernoulli_nll, steps.with_label, torch.tensor(beta)
+        )
+        for _ in range(20):
+            terms = step(x, y)
+        torch.testing.assert_close(terms["loss"], terms["reconstruction"] + terms["kl"])
+        ends[beta] = terms["kl"].item()
+    assert ends[100.0] < 0.2 * ends[1.0]
+
+
 def test_the_rate_rises_to_its_peak_and_falls():
     optimizer, schedule = training.adam(nn.Linear(1, 1), 1e-2, 100)
     rates = []
@@ -178,3 +204,14 @@ def test_the_rate_rises_to_its_peak_and_falls():
     assert max(rates) == pytest.approx(1e-2)
     assert rates.index(max(rates)) == 29
     assert rates[-1] < 1e-5
+
+
+def test_shifts_move_every_image_by_at_most_a_pixel(run, blobs):
+    x = batches.to_unit(blobs[0])
+    stream = run.generator("shift")
+    moves = {(0, 0), (0, 1), (1, 0), (1, 1), (0, -1), (-1, 0), (-1, -1), (1, -1), (-1, 1)}
+    seen = set()
+    for _ in range(200):
+        moved = steps.shifted(x, stream)
+        seen |= {move for move in moves if torch.equal(moved, torch.roll(x, move, (2, 3)))}
+    assert seen == moves

@@ -32,6 +32,14 @@ def elbo_terms(model: nn.Module, x: Tensor, c: Tensor, nll: Nll, stream: torch.G
 
 
 @torch.no_grad()
+def sampled_latents(model: nn.Module, x: Tensor, c: Tensor, stream: torch.Generator, batch: int = 1000) -> Tensor:
+    """One z ~ q(z|x, c) for each image, N×latent."""
+    codes = [model.encode(xb, cb) for xb, cb in zip(x.split(batch), c.split(batch), strict=True)]
+    mu, log_var = (torch.cat(parts) for parts in zip(*codes, strict=True))
+    return reparameterise(mu, log_var, noise(len(x), model.latent, stream))
+
+
+@torch.no_grad()
 def importance_bound(
     model: nn.Module, x: Tensor, c: Tensor, nll: Nll, samples: int, stream: torch.Generator, batch: int = 100
 ) -> Tensor:

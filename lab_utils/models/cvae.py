@@ -102,18 +102,18 @@ def label_planes(c: Tensor) -> Tensor:
 
 
 class QuarterNet(nn.Module):
-    """Deterministic completion: the visible pixels 784–512–512–784 to logits of all pixels, no latent."""
+    """Deterministic completion: the visible quarter 196–512–512–784 to logits of all pixels, no latent."""
 
     def __init__(self):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(PIXELS, 512), nn.ReLU(),
+            nn.Linear(PIXELS // 4, 512), nn.ReLU(),
             nn.Linear(512, 512), nn.ReLU(),
             nn.Linear(512, PIXELS),
         )  # fmt: skip
 
     def forward(self, visible: Tensor) -> Tensor:
-        """Visible pixels N×784 (0 where hidden) to logits N×1×28×28."""
+        """Visible pixels N×196 to logits N×1×28×28."""
         return self.layers(visible).view(-1, 1, SIDE, SIDE)
 
 

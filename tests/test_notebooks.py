@@ -1,0 +1,178 @@
+"""The committed notebooks: stripped, in order, and executed in the smoke profile with their outputs checked."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from lab_utils.catalogue import NOTEBOOKS
+from lab_utils.config import ROOT
+from lab_utils.report.__main__ import main
+
+FILES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SHARED = ROOT.parent / "shared" / "data"
+DATA_DIR = SHARED if (SHARED / "MNIST").is_dir() else None
+SECTIONS = ["Data", "Objective", "Metrics", "Discussion", "Try it", "References", "Provenance"]
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def test_notebooks_and_catalogue_agree():
+    assert [path.stem for path in FILES] == sorted(NOTEBOOKS)
+
+
+def test_notebooks_are_stripped():
+    done = subprocess.run([sys.executable, "-m", "nbstripout", "--verify", *map(str, FILES)], capture_output=True)
+    assert done.returncode == 0, done.stdout.decode()
+
+
+def test_parameters_are_plain_literals(notebook):
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    assert next(cell for cell in notebook.cells if cell.cell_type == "code") is tagged[0]
+    values = {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(tagged[0].source).body}
+    assert values == {"PROFILE": "auto", "SEED": 0, "DATA_DIR": "", "CHANGES": {}}
+
+
+def test_sections_are_there_and_in_order(notebook):
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert [heading for heading in headings if heading in SECTIONS] == SECTIONS
+    assert text.startswith("# ")
+    assert "**Question.**" in text
+    assert "**What to expect.**" in text
+
+
+def test_deliverables_come_in_order_and_all(request, notebook):
+    name = request.node.callspec.id
+    tags = [tag for cell in notebook.cells for tag in cell.metadata.get("tags", []) if tag != "parameters"]
+    assert tags == list(NOTEBOOKS[name].deliverables)
+
+
+def test_cells_are_short(notebook):
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= 30, f"cell {number}"
+
+
+def test_markdown_quotes_no_measured_number(notebook):
+    """A number with a decimal point or a percent sign is a measurement: code cells produce those."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            prose = re.sub(r"`[^`]*`|\$[^$]*\$", "", cell.source.split("## References")[0])
+            assert not re.search(r"\d+\.\d|\d\s*%", prose), cell.source
+
+
+def test_every_metric_of_the_catalogue_has_a_unit():
+    for name, entry in NOTEBOOKS.items():
+        for metric, spec in entry.metrics.items():
+            assert spec.unit, f"{name}: {metric}"
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """Two smoke reports of all notebooks, made by the command that `make report` runs."""
+    folders = []
+    for attempt in ("first", "second"):
+        reports = tmp_path_factory.mktemp(attempt)
+        arguments = ["run", "PROFILE=smoke", *([f"DATA_DIR={DATA_DIR}"] if DATA_DIR else [])]
+        assert main(arguments, reports=reports) == 0
+        folders.append(reports / "smoke")
+    return folders
+
+
+@pytest.fixture(params=sorted(NOTEBOOKS))
+def name(request):
+    return request.param
+
+
+def test_metrics_are_those_of_the_catalogue(smoke, name):
+    written = json.loads((smoke[0] / "metrics" / f"{name}.json").read_text())
+    assert (written["status"], written["profile"], written["seed"]) == ("ok", "smoke", 0)
+    assert set(written["metrics"]) == set(NOTEBOOKS[name].metrics)
+    for metric, entry in written["metrics"].items():
+        assert entry["value"] is not None, metric
+        assert entry["n"] > 0, metric
+        if "interval" in entry:
+            assert entry["interval"][0] <= entry["value"] <= entry["interval"][1], metric
+        if entry["unit"] == "fraction":
+            assert 0 <= entry["value"] <= 1, metric
+
+
+def test_every_deliverable_is_an_anchor(smoke, name):
+    page = (smoke[0] / "html" / f"{name}.html").read_text()
+    for deliverable in NOTEBOOKS[name].deliverables:
+        assert f'id="{deliverable}"' in page
+        assert f"html/{name}.html#{deliverable}" in (smoke[0] / "index.html").read_text()
+    assert len(page.encode()) <= 2_000_000
+
+
+def test_every_figure_has_alt_text_and_a_caption(smoke, name):
+    executed = nbformat.read(smoke[0] / "notebooks" / f"{name}.ipynb", as_version=4)
+    figures = 0
+    for cell in executed.cells:
+        outputs = cell.get("outputs", [])
+        for output, following in zip(outputs, [*outputs[1:], None], strict=True):
+            if "image/png" in output.get("data", {}):
+                figures += 1
+                assert output.metadata["image/png"]["alt"].endswith("."), cell.source
+                assert following.data["text/markdown"].startswith("*"), cell.source
+    assert figures >= 5
+
+
+def test_the_data_source_stands_in_page_and_metrics(smoke, name):
+    source = json.loads((smoke[0] / "metrics" / f"{name}.json").read_text())["data"]["digits"]
+    assert source["source"] == ("mnist" if DATA_DIR else source["source"])
+    assert "Data in this run" in (smoke[0] / "html" / f"{name}.html").read_text()
+
+
+def test_two_runs_are_equal_to_the_byte(smoke):
+    first, second = smoke
+    files = sorted(path.relative_to(first) for kind in ("metrics", "figures") for path in (first / kind).rglob("*.*"))
+    assert len(files) > 10
+    for file in files:
+        assert (first / file).read_bytes() == (second / file).read_bytes(), file
+
+
+LIVE = """
+import torch
+from lab_utils import figures, repro, training
+run = repro.start(0)
+values = iter(range(100))
+history = training.fit(
+    lambda x: {"loss": torch.tensor(float(next(values)))}, (torch.zeros(40),), name="live", epochs=3, batch_size=10,
+    stream=run.generator("order"),
+    preview=lambda: figures.lines({"a": ([0, 1], [0, 1])}, "A line.", x_label="x", y_label="y"),
+)
+"""
+
+
+def test_jupyterlab_sees_a_bar_and_one_picture_that_renews_itself(monkeypatch):
+    monkeypatch.delenv("LAB_HEADLESS", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    live = new_notebook(cells=[new_code_cell(LIVE)])
+    updates = []
+
+    class Client(NotebookClient):
+        def process_message(self, message, cell, index):
+            updates.append(message["msg_type"])
+            return super().process_message(message, cell, index)
+
+    Client(live, kernel_name="python3", resources={"metadata": {"path": str(Path(ROOT))}}).execute()
+    outputs = live.cells[0].outputs
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+    assert updates.count("update_display_data") == 2  # after the second and the third epoch
+    text = "".join(output.get("text", "") for output in outputs)
+    assert "live: 100%" in text
+    assert "12/12" in text
+    assert "epoch 1/3" not in text
