@@ -56,17 +56,17 @@ class CVAELab:
 CVAE_LAB = {
     "smoke": CVAELab(
         train_images=1000, test_images=400, batch_size=100, learning_rate=5e-3, mlp_epochs=3, z20_epochs=1,
-        conv_epochs=2, conv_batch_size=100, conv_beta_start=20.0, conv_beta=5.5, loss_epochs=1, completion_epochs=1,
+        conv_epochs=2, conv_batch_size=100, conv_beta_start=20.0, conv_beta=7.5, loss_epochs=1, completion_epochs=1,
         judge_epochs=1, cas_epochs=1, samples=200, importance_samples=10, log_every=2,
     ),
     "quick": CVAELab(
         train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=20, z20_epochs=6,
-        conv_epochs=8, conv_batch_size=125, conv_beta_start=20.0, conv_beta=5.5, loss_epochs=3, completion_epochs=4,
+        conv_epochs=7, conv_batch_size=80, conv_beta_start=20.0, conv_beta=7.5, loss_epochs=3, completion_epochs=4,
         judge_epochs=3, cas_epochs=3, samples=10_000, importance_samples=100, log_every=10,
     ),
     "full": CVAELab(
         train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=50, z20_epochs=50,
-        conv_epochs=50, conv_batch_size=125, conv_beta_start=20.0, conv_beta=5.5, loss_epochs=20,
+        conv_epochs=50, conv_batch_size=80, conv_beta_start=20.0, conv_beta=7.5, loss_epochs=20,
         completion_epochs=20, judge_epochs=8, cas_epochs=8, samples=10_000, importance_samples=100, log_every=10,
     ),
 }  # fmt: skip

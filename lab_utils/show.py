@@ -7,6 +7,7 @@ import inspect
 import io
 from collections.abc import Mapping
 from dataclasses import asdict
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -42,20 +43,31 @@ def text(sentence: str) -> None:
     display(Markdown(sentence))
 
 
-def table(frame: pd.DataFrame, caption: str = "", digits: int = 2, index: bool = False) -> None:
+def table(frame: pd.DataFrame, caption: str = "", digits: int = 2) -> None:
     """Show a table, numbers with the given digits, and its caption."""
-    html = frame.to_html(index=index, border=0, float_format=lambda value: f"{value:.{digits}f}", escape=True)
-    plain = frame.to_string(index=index, float_format=lambda value: f"{value:.{digits}f}")
-    display({"text/html": html, "text/plain": plain}, raw=True)
+    display({"text/html": html_table(frame, digits), "text/plain": frame.to_string(index=False)}, raw=True)
     if caption:
         display(Markdown(f"*{caption}*"))
 
 
+def html_table(frame: pd.DataFrame, digits: int = 2) -> str:
+    """A table with text to the left and numbers to the right, real numbers with the given digits."""
+    side = {name: "right" if pd.api.types.is_numeric_dtype(frame[name]) else "left" for name in frame}
+
+    def cell(tag: str, name: str, value: Any) -> str:
+        shown = f"{value:.{digits}f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+        return f'<{tag} style="text-align: {side[name]}">{escape(str(shown))}</{tag}>'
+
+    head = "".join(cell("th", name, name) for name in frame)
+    rows = ["".join(cell("td", name, row[name]) for name in frame) for row in frame.to_dict("records")]
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
 def settings(lab: Any) -> None:
     """Show the settings of a lab, one row each."""
-    table(
-        pd.DataFrame(asdict(lab).items(), columns=["setting", "value"]).astype({"value": str}), "Settings of this run."
-    )
+    rows = [(name, f"{value:,}") for name, value in asdict(lab).items()]
+    table(pd.DataFrame(rows, columns=["setting", "value"]), "Settings of this run.")
 
 
 def source(*objects: Any) -> None:
@@ -130,7 +142,7 @@ def metrics(
     display(
         {
             METRICS_MIME: {"data": data, "device": device, "seed": seed, "metrics": full},
-            "text/html": frame.to_html(index=False, border=0),
+            "text/html": html_table(frame),
             "text/plain": frame.to_string(index=False),
         },
         raw=True,
@@ -151,7 +163,7 @@ def provenance(facts: dict[str, Any]) -> None:
     display(
         {
             PROVENANCE_MIME: facts,
-            "text/html": frame.to_html(index=False, border=0),
+            "text/html": html_table(frame),
             "text/plain": frame.to_string(index=False),
         },
         raw=True,

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -121,8 +122,7 @@ def test_every_figure_has_alt_text_and_a_caption(smoke, name):
     executed = nbformat.read(smoke[0] / "notebooks" / f"{name}.ipynb", as_version=4)
     figures = 0
     for cell in executed.cells:
-        outputs = cell.get("outputs", [])
-        for output, following in zip(outputs, [*outputs[1:], None], strict=True):
+        for output, following in pairwise([*cell.get("outputs", []), None]):
             if "image/png" in output.get("data", {}):
                 figures += 1
                 assert output.metadata["image/png"]["alt"].endswith("."), cell.source
@@ -139,7 +139,7 @@ def test_the_data_source_stands_in_page_and_metrics(smoke, name):
 def test_two_runs_are_equal_to_the_byte(smoke):
     first, second = smoke
     files = sorted(path.relative_to(first) for kind in ("metrics", "figures") for path in (first / kind).rglob("*.*"))
-    assert len(files) > 10
+    assert len(files) >= 10  # nine figures and the metrics of notebook 03
     for file in files:
         assert (first / file).read_bytes() == (second / file).read_bytes(), file
 

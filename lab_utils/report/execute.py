@@ -65,6 +65,7 @@ def run_notebook(
     target: Path,
     log: Path,
     parameters: dict[str, Any],
+    data_dir: Path | None,
     children: Children,
     tell: Callable[[str], None] = print,
 ) -> Outcome:
@@ -78,7 +79,7 @@ def run_notebook(
         open(log, "w", encoding="utf-8") as sink,
         subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, cwd=ROOT, text=True,
-            encoding="utf-8", errors="replace", env=environment(), start_new_session=True,
+            encoding="utf-8", errors="replace", env=environment(data_dir), start_new_session=True,
         ) as child,
     ):  # fmt: skip
         children.running.add(child)
@@ -93,10 +94,11 @@ def run_notebook(
     return judge(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
 
 
-def environment() -> dict[str, str]:
+def environment(data_dir: Path | None) -> dict[str, str]:
     """What the process and its kernel see: this package first, no window, this environment's own kernel."""
-    # DATA_DIR is a parameter here: a variable of that name must not give the notebook other data than was checked.
     env = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "DATA_DIR")}
+    if data_dir:  # not a parameter: a page that others read is no place for a path of this machine
+        env["DATA_DIR"] = str(data_dir)
     others = [env["PYTHONPATH"]] if env.get("PYTHONPATH") else []
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])
     env["LAB_HEADLESS"] = "1"

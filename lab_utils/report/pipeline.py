@@ -39,9 +39,7 @@ def fingerprints(request: Request, catalogue: dict[str, Notebook]) -> dict[str, 
     if any("digits" in catalogue[name].data for name in request.NB):
         from lab_utils.data import digits  # not at the top: a wrong argument is answered at once
 
-        data = digits.load(request.DATA_DIR)
-        sizes = {"train": len(data.train.labels), "test": len(data.test.labels)}
-        found["digits"] = {"source": data.source, **sizes, "sha256": data.sha256}
+        found["digits"] = digits.describe(digits.load(request.DATA_DIR))
     return found
 
 
@@ -107,10 +105,10 @@ def execute_all(request: Request, places: Places, scratch: Path, finish: Callabl
 def run_one(name: str, request: Request, places: Places, scratch: Path, children: Children) -> Outcome:
     number = name.split("_")[0]
     print(f"{number} | {name}, profile {request.PROFILE}, seed {request.SEED}", flush=True)
-    parameters = {"PROFILE": request.PROFILE, "SEED": request.SEED, "DATA_DIR": str(request.DATA_DIR or "")}
+    parameters = {"PROFILE": request.PROFILE, "SEED": request.SEED}
     return run_notebook(
-        source_of(name, places), scratch / f"{name}.ipynb", log_of(name, places), parameters, children,
-        lambda line: print(f"{number} | {line}", flush=True),
+        source_of(name, places), scratch / f"{name}.ipynb", log_of(name, places), parameters, request.DATA_DIR,
+        children, lambda line: print(f"{number} | {line}", flush=True),
     )  # fmt: skip
 
 
