@@ -31,7 +31,7 @@ test: $(READY) ## run all checks
 	@$(PY) -m pytest $(PYTEST)
 
 lab: $(READY) ## open JupyterLab with a kernel that finds lab_utils
-	@DATA_DIR="$(if $(DATA_DIR),$(abspath $(DATA_DIR)))" $(PY) -m jupyterlab --notebook-dir=$(CURDIR) notebooks
+	@DATA_DIR="$(if $(DATA_DIR),$(abspath $(DATA_DIR)))" $(PY) -m jupyterlab --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks
 
 data: $(READY) ## fetch the data now, so that later runs need no network
 	@$(PY) -m lab_utils.report data $(ARGUMENTS)

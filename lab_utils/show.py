@@ -16,7 +16,7 @@ from IPython.display import Code, Image, Markdown, display
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lab_utils.catalogue import NOTEBOOKS
+from lab_utils.catalogue import NOTEBOOKS, Metric, target
 from lab_utils.config import LabError
 
 METRICS_MIME = "application/vnd.lab.metrics+json"
@@ -125,6 +125,7 @@ def metrics(
         name: {"unit": spec.unit, "higher_is_better": spec.higher_is_better, **measured[name]}
         for name, spec in specs.items()
     }
+    sources = {entry["source"] for entry in data.values()}
     rows = [
         {
             "metric": name,
@@ -133,7 +134,7 @@ def metrics(
             "95 % interval": " to ".join(f"{v:.4g}" for v in measured[name].get("interval", ())),
             "unit": spec.unit,
             "n": f"{measured[name]['n']:,}",
-            "target": bound(spec, profile),
+            "target": bound(spec, profile, sources),
             "reference": f"{spec.reference:g} ({spec.reference_note})" if spec.reference else "",
         }
         for name, spec in specs.items()
@@ -149,16 +150,24 @@ def metrics(
     )
 
 
-def bound(spec, profile: str) -> str:
+def bound(spec: Metric, profile: str, sources: set[str]) -> str:
     """The target of a metric in a profile, in words; empty where there is none."""
-    target = (spec.targets or {}).get(profile)
-    return "" if target is None else f"{'≥' if spec.higher_is_better else '≤'} {target:g}"
+    goal, elsewhere = target(spec, profile, sources)
+    if goal is None:
+        return ""
+    return f"{'≥' if spec.higher_is_better else '≤'} {goal:g}{' (set for other data)' if elsewhere else ''}"
+
+
+def in_words(value: Any) -> str:
+    """A nested dict as one line: ``torch 2.14.1, numpy 2.4.6``."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {in_words(entry)}" for key, entry in value.items())
+    return str(value)
 
 
 def provenance(facts: dict[str, Any]) -> None:
     """Show what identifies the run, and hand it to the report."""
-    rows = [(key, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value)
-            for key, value in facts.items()]  # fmt: skip
+    rows = [(key.replace("_", " "), in_words(value)) for key, value in facts.items()]
     frame = pd.DataFrame(rows, columns=["what", "value"])
     display(
         {

