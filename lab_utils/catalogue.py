@@ -117,11 +117,3 @@ NOTEBOOKS: dict[str, Notebook] = {
         },
     ),
 }
-
-
-def notebook_name(number: str) -> str:
-    """Full name of the notebook that starts with ``number`` (``"03"`` or ``"3"``); KeyError if there is none."""
-    for name in NOTEBOOKS:
-        if name.split("_")[0] == number.zfill(2):
-            return name
-    raise KeyError(number)

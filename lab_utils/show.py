@@ -129,12 +129,12 @@ def metrics(
     rows = [
         {
             "metric": name,
-            "what": spec.title,
-            "value": f"{measured[name]['value']:.4g}",
+            "value": f"{measured[name]['value']:.4g}",  # next to the name, so that a telephone shows both
             "95 % interval": " to ".join(f"{v:.4g}" for v in measured[name].get("interval", ())),
             "unit": spec.unit,
             "n": f"{measured[name]['n']:,}",
             "target": bound(spec, profile, sources),
+            "what": spec.title,
             "reference": f"{spec.reference:g} ({spec.reference_note})" if spec.reference else "",
         }
         for name, spec in specs.items()

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lab_utils import config, repro
-from lab_utils.catalogue import NOTEBOOKS, notebook_name
+from lab_utils.catalogue import NOTEBOOKS
 from lab_utils.config import LabError
 
 
@@ -70,9 +70,6 @@ def test_streams_do_not_disturb_one_another():
 
 def test_names_and_numbers_of_notebooks_agree():
     assert {name.split("_")[0] for name in NOTEBOOKS} == set(config.LABS)
-    assert notebook_name("3") == notebook_name("03") == "03_cvae_disentanglement"
-    with pytest.raises(KeyError):
-        notebook_name("99")
 
 
 @pytest.mark.parametrize("module", ["lab_utils.config", "lab_utils.catalogue", "lab_utils.report.__main__"])
