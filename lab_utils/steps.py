@@ -10,14 +10,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lab_utils.data.batches import to_unit
+from lab_utils.data.batches import Prepare, to_unit
 from lab_utils.losses import kl_to_standard_normal
 from lab_utils.models.cvae import one_hot
 from lab_utils.repro import Run, autocast, noise
 
 Scalars = dict[str, Tensor]
 Step = Callable[..., Scalars]
-Prepare = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def alone(images: Tensor, *_: Tensor) -> tuple[Tensor]:
+    """The face VAE's input: images in [0, 1] and no condition."""
+    return (to_unit(images),)
+
+
+def mirrored(stream: torch.Generator) -> Prepare:
+    """The same for training: every other image, drawn from ``stream``, with left and right exchanged."""
+
+    def prepare(images: Tensor, *_: Tensor) -> tuple[Tensor]:
+        x = to_unit(images)
+        chosen = torch.rand(len(x), 1, 1, 1, generator=stream, device=stream.device) < 0.5
+        return (torch.where(chosen, x.flip(3), x),)
+
+    return prepare
 
 
 def with_label(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +60,7 @@ def with_quarter(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return x, x[:, :, side // 2 :, : side // 2].flatten(1)
 
 
-def cvae_step(
+def vae_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     run: Run,
@@ -56,16 +71,16 @@ def cvae_step(
 ) -> Step:
     """A step on −log p(x|z, c) + β·KL(q(z|x, c) ‖ p(z)), with one sample of z per image.
 
-    ``nll(logits, x)`` gives the first term per image; ``prepare(images, labels)`` gives x and c. β is 1 for the
-    ELBO (Higgins et al. 2017 for other values); a tensor may change while the model trains. The step returns
-    ``loss``, the negative ELBO whatever β is, and its terms ``reconstruction`` and ``kl``: means over the batch in
-    nats/image.
+    ``nll(logits, x)`` gives the first term per image; ``prepare(*batch)`` gives x and, for a conditional model, c.
+    β is 1 for the ELBO (Higgins et al. 2017 for other values); a tensor may change while the model trains. The step
+    returns ``loss``, the negative ELBO whatever β is, and its terms ``reconstruction`` and ``kl``: means over the
+    batch in nats/image.
     """
 
-    def step(images: Tensor, labels: Tensor) -> Scalars:
-        x, c = prepare(images, labels)
+    def step(*batch: Tensor) -> Scalars:
+        x, *c = prepare(*batch)
         with autocast(run):
-            logits, mu, log_var = model(x, c, noise(len(x), model.latent, stream))
+            logits, mu, log_var = model(x, *c, noise(len(x), model.latent, stream))
         reconstruction = nll(logits.float(), x).mean()
         kl = kl_to_standard_normal(mu.float(), log_var.float()).mean()
         descend(reconstruction + beta * kl, optimizer)

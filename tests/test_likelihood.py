@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.distributions import Normal
 
-from lab_utils import losses, repro
+from lab_utils import losses, repro, steps
 from lab_utils.metrics import likelihood
-from lab_utils.models.cvae import MLPCVAE, ConvCVAE, one_hot
+from lab_utils.models.cvae import MLPCVAE, ConvCVAE
 
 
 class GaussianChain(nn.Module):
@@ -37,6 +37,10 @@ def chain():
     return x, torch.zeros(40, 0), exact
 
 
+def as_it_is(*tensors):
+    return tensors
+
+
 def unit_gaussian(mean, x):
     return losses.gaussian_nll(mean, x, 1.0)
 
@@ -45,7 +49,7 @@ def unit_gaussian(mean, x):
 def test_importance_bound_is_exact_under_the_true_posterior(chain, samples):
     x, c, exact = chain
     stream = repro.generator(0, "bound")
-    bound = likelihood.importance_bound(GaussianChain(), x, c, unit_gaussian, samples, stream)
+    bound = likelihood.importance_bound(GaussianChain(), (x, c), as_it_is, unit_gaussian, samples, stream)
     torch.testing.assert_close(bound, exact)
 
 
@@ -53,7 +57,9 @@ def test_more_samples_come_closer_to_the_likelihood_from_above(chain):
     x, c, exact = (t.repeat(25, *[1] * (t.dim() - 1)) for t in chain)
     model = GaussianChain(log_var=0.5)  # a posterior that is too wide
     means = [
-        likelihood.importance_bound(model, x, c, unit_gaussian, k, repro.generator(0, "bound")).mean().item()
+        likelihood.importance_bound(model, (x, c), as_it_is, unit_gaussian, k, repro.generator(0, "bound"))
+        .mean()
+        .item()
         for k in (1, 10, 1000)
     ]
     assert means[0] > means[1] > means[2] > exact.mean().item() - 0.01
@@ -63,16 +69,16 @@ def test_more_samples_come_closer_to_the_likelihood_from_above(chain):
 def test_elbo_of_the_true_posterior_is_the_likelihood_on_average(chain):
     x, c, exact = chain
     x, c, exact = x.repeat(500, 1, 1, 1), c.repeat(500, 1), exact.repeat(500)
-    terms = likelihood.elbo_terms(GaussianChain(), x, c, unit_gaussian, repro.generator(0, "z"))
+    terms = likelihood.elbo_terms(GaussianChain(), (x, c), as_it_is, unit_gaussian, repro.generator(0, "z"))
     assert sum(terms).mean().item() == pytest.approx(exact.mean().item(), abs=0.02)
 
 
 @pytest.mark.parametrize("make", [MLPCVAE, ConvCVAE])
 def test_batched_evaluation_equals_whole(run, make, blobs):
     model = run.build("weights", make)
-    x, c = blobs[0].float() / 255, one_hot(blobs[1])
     whole, parts = (
-        likelihood.elbo_terms(model, x, c, losses.bernoulli_nll, run.generator("z"), batch=b) for b in (200, 7)
+        likelihood.elbo_terms(model, blobs, steps.with_label, losses.bernoulli_nll, run.generator("z"), batch=b)
+        for b in (200, 7)
     )
     for one, other in zip(whole, parts, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)

@@ -52,7 +52,7 @@ def cvae_case(make, prepare, **arguments):
         model = run.build("weights", make, **arguments)
         optimizer, schedule = training.adam(model, 2e-3, 40)
         nll = losses.bernoulli_nll
-        return model, steps.cvae_step(model, optimizer, run, run.generator("z"), nll, prepare), schedule
+        return model, steps.vae_step(model, optimizer, run, run.generator("z"), nll, prepare), schedule
 
     return build
 
@@ -184,7 +184,7 @@ def test_beta_weighs_the_kl_but_the_loss_stays_the_negative_elbo(run, blobs):
     for beta in (1.0, 100.0):
         model = run.build("weights", MLPCVAE)
         optimizer, _ = training.adam(model, 2e-3, 40)
-        step = steps.cvae_step(
+        step = steps.vae_step(
             model, optimizer, run, run.generator("z"), losses.bernoulli_nll, steps.with_label, torch.tensor(beta)
         )
         for _ in range(20):

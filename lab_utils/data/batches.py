@@ -1,9 +1,12 @@
 """Batches from a split that lives on the device whole: a batch is an index and a cast, with no worker processes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+
+Tensors = tuple[Tensor, ...]  # a split on the device: images (uint8, N×C×H×W), then labels or attributes
+Prepare = Callable[..., Tensors]  # a batch of those to what a model sees: images x in [0, 1], then its conditions
 
 
 def to_device(split, device: torch.device, limit: int | None = None) -> tuple[Tensor, Tensor]:

@@ -1,47 +1,63 @@
 """How well a model explains images: the ELBO per image and the importance-weighted bound. Units: nats/image."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from scipy.stats import bootstrap
 from torch import Tensor, nn
 
+from lab_utils.data.batches import Prepare, Tensors
 from lab_utils.losses import LOG_2PI, kl_to_standard_normal
-from lab_utils.models.cvae import reparameterise
+from lab_utils.models.vae import reparameterise
 from lab_utils.repro import noise
 
 Nll = Callable[[Tensor, Tensor], Tensor]
 
 
 @torch.no_grad()
-def elbo_terms(model: nn.Module, x: Tensor, c: Tensor, nll: Nll, stream: torch.Generator, batch: int = 1000):
-    """Both terms of the negative ELBO for each image, N and N, with one sample of z per image.
+def elbo_terms(
+    model: nn.Module, split: Tensors, prepare: Prepare, nll: Nll, stream: torch.Generator, batch: int = 1000
+) -> tuple[Tensor, Tensor]:
+    """Both terms of the negative ELBO for each image, N and N, with one sample of z per image, in float32.
 
-    x is N×C×H×W in [0, 1], c N×condition. The noise of all images is drawn at once, so that the value does not
-    depend on ``batch``. Evaluated in float32.
+    ``split`` is what lies on the device, images uint8 and perhaps labels; ``prepare`` makes x and conditions of it.
+    The noise of all images is drawn at once, so that the value does not depend on ``batch``.
     """
-    eps = noise(len(x), model.latent, stream)
+    eps = noise(len(split[0]), model.latent, stream)
     reconstruction, kl = [], []
-    for xb, cb, eb in zip(x.split(batch), c.split(batch), eps.split(batch), strict=True):
-        logits, mu, log_var = model(xb, cb, eb)
-        reconstruction.append(nll(logits, xb))
+    for *tensors, eb in parts((*split, eps), batch):
+        x, *c = prepare(*tensors)
+        logits, mu, log_var = model(x, *c, eb)
+        reconstruction.append(nll(logits, x))
         kl.append(kl_to_standard_normal(mu, log_var))
     return torch.cat(reconstruction), torch.cat(kl)
 
 
 @torch.no_grad()
-def sampled_latents(model: nn.Module, x: Tensor, c: Tensor, stream: torch.Generator, batch: int = 1000) -> Tensor:
+def posteriors(model: nn.Module, split: Tensors, prepare: Prepare, batch: int = 1000) -> tuple[Tensor, Tensor]:
+    """μ and log σ² of q(z|x, c) for each image, each N×latent."""
+    codes = [model.encode(*prepare(*tensors)) for tensors in parts(split, batch)]
+    mu, log_var = zip(*codes, strict=True)
+    return torch.cat(mu), torch.cat(log_var)
+
+
+def sampled_latents(model: nn.Module, split: Tensors, prepare: Prepare, stream: torch.Generator) -> Tensor:
     """One z ~ q(z|x, c) for each image, N×latent."""
-    codes = [model.encode(xb, cb) for xb, cb in zip(x.split(batch), c.split(batch), strict=True)]
-    mu, log_var = (torch.cat(parts) for parts in zip(*codes, strict=True))
-    return reparameterise(mu, log_var, noise(len(x), model.latent, stream))
+    mu, log_var = posteriors(model, split, prepare)
+    return reparameterise(mu, log_var, noise(len(mu), model.latent, stream))
 
 
 @torch.no_grad()
 def importance_bound(
-    model: nn.Module, x: Tensor, c: Tensor, nll: Nll, samples: int, stream: torch.Generator, batch: int = 100
+    model: nn.Module,
+    split: Tensors,
+    prepare: Prepare,
+    nll: Nll,
+    samples: int,
+    stream: torch.Generator,
+    batch: int = 100,
 ) -> Tensor:
     """−log of the importance-weighted estimate of p(x|c) per image, N, with ``samples`` draws from q(z|x, c).
 
@@ -49,15 +65,21 @@ def importance_bound(
     −log p(x|c) from above.
     """
     bounds = []
-    for xb, cb in zip(x.split(batch), c.split(batch), strict=True):
-        mu, log_var = model.encode(xb, cb)
-        n = len(xb)
+    for tensors in parts(split, batch):
+        x, *c = prepare(*tensors)
+        mu, log_var = model.encode(x, *c)
+        n = len(x)
         eps = noise(n * samples, model.latent, stream)
-        mu, log_var, cb, xb = (t.repeat_interleave(samples, 0) for t in (mu, log_var, cb, xb))
+        x, mu, log_var, *c = (t.repeat_interleave(samples, 0) for t in (x, mu, log_var, *c))
         z = reparameterise(mu, log_var, eps)
-        log_weight = -nll(model.decode(z, cb), xb) + log_normal_ratio(z, eps, log_var)
+        log_weight = -nll(model.decode(z, *c), x) + log_normal_ratio(z, eps, log_var)
         bounds.append(math.log(samples) - log_weight.view(n, samples).logsumexp(1))
     return torch.cat(bounds)
+
+
+def parts(tensors: Tensors, batch: int) -> Iterator[tuple[Tensor, ...]]:
+    """The tensors cut alike into pieces of at most ``batch`` rows."""
+    return zip(*(t.split(batch) for t in tensors), strict=True)
 
 
 def log_normal_ratio(z: Tensor, eps: Tensor, log_var: Tensor) -> Tensor:

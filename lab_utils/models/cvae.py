@@ -8,13 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lab_utils.models.vae import reparameterise
+
 SIDE = 28
 PIXELS = SIDE * SIDE
-
-
-def reparameterise(mu: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
-    """z = μ + σ·ε, N×latent, for standard normal ε (Kingma and Welling 2014, section 2.4)."""
-    return mu + torch.exp(0.5 * log_var) * noise
 
 
 class MLPCVAE(nn.Module):

@@ -1,0 +1,56 @@
+"""The convolutional variational autoencoder for square colour images (Kingma and Welling 2014)."""
+
+import torch
+from torch import Tensor, nn
+
+
+def reparameterise(mu: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
+    """z = μ + σ·ε, N×latent, for standard normal ε (Kingma and Welling 2014, section 2.4)."""
+    return mu + torch.exp(0.5 * log_var) * noise
+
+
+class FaceVAE(nn.Module):
+    """Encoder convolutions w, 2w, 4w, 8w, decoder transposed convolutions 4w, 2w, w/2, 3, all 4×4 with stride 2.
+
+    w = ``width``; 64 gives the coursework's 64, 128, 256, 512 and 256, 128, 32, 3. ``side`` is a multiple of 16.
+    Between them lie the heads for μ and log σ² and the decoder's first layer, all linear.
+    """
+
+    def __init__(self, latent: int = 128, width: int = 64, side: int = 64):
+        super().__init__()
+        self.latent = latent
+        w, low = width, side // 16
+        self.encoder = nn.Sequential(
+            *down(3, w), *down(w, 2 * w), *down(2 * w, 4 * w), *down(4 * w, 8 * w),  # N×8w×low×low
+            nn.Flatten(),
+            nn.Linear(8 * w * low * low, 2 * latent),  # μ and log σ² side by side
+        )  # fmt: skip
+        self.decoder = nn.Sequential(
+            nn.Linear(latent, 8 * w * low * low), nn.Unflatten(1, (8 * w, low, low)), nn.BatchNorm2d(8 * w), nn.ReLU(),
+            *up(8 * w, 4 * w), *up(4 * w, 2 * w), *up(2 * w, w // 2),
+            nn.ConvTranspose2d(w // 2, 3, 4, stride=2, padding=1),  # → N×3×side×side
+        )  # fmt: skip
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images N×3×side×side in [0, 1] to μ and log σ², each N×latent."""
+        mu, log_var = self.encoder(2 * x - 1).chunk(2, dim=1)
+        return mu, log_var
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Latents N×latent to logits N×3×side×side, whose sigmoid is the mean image."""
+        return self.decoder(z)
+
+    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits N×3×side×side at z = μ + σ·noise, with μ and log σ²."""
+        mu, log_var = self.encode(x)
+        return self.decode(reparameterise(mu, log_var, noise)), mu, log_var
+
+
+def down(channels: int, wider: int) -> list[nn.Module]:
+    """Half the side."""
+    return [nn.Conv2d(channels, wider, 4, stride=2, padding=1), nn.BatchNorm2d(wider), nn.LeakyReLU(0.2)]
+
+
+def up(channels: int, narrower: int) -> list[nn.Module]:
+    """Twice the side."""
+    return [nn.ConvTranspose2d(channels, narrower, 4, stride=2, padding=1), nn.BatchNorm2d(narrower), nn.ReLU()]
