@@ -28,8 +28,8 @@ import pandas as pd
 from PIL import Image
 
 NOTE = (
-    'NOT photographs: cartoon faces with exactly known attributes, drawn from a seed by dicebear, a remix of "Avataaars" '
-    "by Pablo Stanley (free for personal and commercial use)."
+    "NOT photographs: cartoon faces with exactly known attributes, drawn from a seed by dicebear, "
+    "a remix of “Avataaars” by Pablo Stanley (free for personal and commercial use)."
 )
 
 SEED = 20_240_607  # of the faces, not of a run: every run has the same data
