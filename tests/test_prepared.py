@@ -64,8 +64,17 @@ def paint_and_die(task):
 
 
 def paint_slowly(task):
-    time.sleep(0.02)
+    """The first two chunks take two processes two seconds; one has the third to do, the other nothing."""
+    time.sleep(0.03 if task < 2 * CHUNK else 0.05)
     return paint_process(task)
+
+
+def paint_torch(task):
+    return np.full((3, SIZE, SIZE), "torch" in sys.modules, np.uint8)
+
+
+def wait(seconds):
+    time.sleep(seconds)
 
 
 EXPECTED = np.stack([paint(task) for task in TASKS])
@@ -244,6 +253,26 @@ def test_processes_are_used_where_there_are_enough_images(cache, two_processes):
     assert (few == paint_process(0)).all()
 
 
+def test_processes_are_not_copies_of_one_that_holds_torch(cache, two_processes):
+    import torch  # noqa: F401
+
+    images, _ = make(paint_torch, SIZE, cache)
+    assert images.max() == 0
+    assert paint_torch(0).max() == 1
+
+
+def test_what_has_not_begun_is_left_when_something_is_wrong(two_processes):
+    def begin_and_fail():
+        with prepared._processes(20) as run:
+            run(wait, [0.2] * 200)
+            raise RuntimeError
+
+    begun = time.monotonic()
+    with pytest.raises(RuntimeError):
+        begin_and_fail()
+    assert time.monotonic() - begun < 10, "all of it takes twenty seconds"
+
+
 def test_the_first_bad_image_is_named(cache, two_processes):
     with pytest.raises(LabError, match=r"^image 3 is bad$"):
         make(paint_with_two_bad, SIZE, cache)
@@ -264,7 +293,8 @@ from lab_utils.data import prepared
 
 if __name__ == "__main__":
     prepared._cores, prepared.PER_PROCESS = (lambda: 2), 10
-    prepared.prepare("slow", {}, range(1000), test_prepared.paint_slowly, test_prepared.SIZE, Path(sys.argv[1]))
+    tasks = range(3 * prepared.CHUNK)
+    prepared.prepare("slow", {}, tasks, test_prepared.paint_slowly, test_prepared.SIZE, Path(sys.argv[1]))
 """
 
 
