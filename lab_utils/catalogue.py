@@ -43,7 +43,88 @@ def target(metric: Metric, profile: str, sources: set[str]) -> tuple[float | Non
     return targets.get(profile), bool(sources & FALLBACKS)
 
 
+OTHER_FACES = "40,000 other photographs"  # what report C trained on
+
+VAE = Notebook(
+    title="VAE: faces from noise",
+    question="What can a latent vector of 128 numbers keep of a face, and can faces be drawn from noise?",
+    data=("faces",),
+    deliverables={
+        "vae.1": "Pre-processing, architecture and settings",
+        "vae.2": "Learning curves of both terms, training and test",
+        "vae.3": "Ten test images and their reconstructions, beside PCA",
+        "vae.4": "32 images from the prior",
+        "vae.5": "Map of the latent means, coloured by an attribute",
+        "vae.6": "Interpolation between two test images",
+        "vae.7": "Discussion",
+    },
+    metrics={
+        "vae.test_mse": Metric(
+            "Mean squared error on test images, z = μ, pixels in [0, 1]",
+            "per pixel",
+            False,
+            targets={"quick/photographs": 0.0060, "full/photographs": 0.0054, "quick/avatars": 0.0025},
+            reference=0.0160,
+            reference_note=f"report C, 0.0641 on [−1, 1], {OTHER_FACES}",
+        ),
+        "vae.test_mse_sampled": Metric("The same at sampled z", "per pixel", False),
+        "vae.pca_test_mse": Metric("The same for PCA with as many dimensions", "per pixel", False),
+        "vae.psnr": Metric("Peak signal-to-noise ratio on test images, z = μ", "dB", True),
+        "vae.ssim": Metric("Structural similarity on test images, z = μ (at most 1)", "index", True),
+        "vae.test_elbo": Metric("ELBO on the test split, σ² from the training split", "nats/image", True),
+        "vae.iwae_bound": Metric("Importance-weighted bound on log p(x), some test images", "nats/image", True),
+        "vae.kl": Metric("KL term on the test split", "nats/image"),
+        "vae.active_units": Metric(
+            "Latent dimensions in use, Var(μ) > 0.01", "dimensions", True, targets={"quick": 116, "full": 116}
+        ),
+        "vae.tsne_trustworthiness": Metric("Neighbours in the map that are neighbours in z", "index", True),
+        "vae.knn_accuracy": Metric("Attribute of a test image by the majority of 15 neighbours in z", "fraction", True),
+        "vae.fcd": Metric("Fréchet classifier distance, prior samples to test images", "squared distance", False),
+    },
+)
+
+
+def weight_metrics(arm: str, weight: str) -> dict[str, Metric]:
+    """The metrics of one weight of the KL ablation."""
+    collapse = {"quick": 2, "full": 2} if arm == "beta100" else None
+    return {
+        f"{arm}.recon": Metric(f"{weight}: ½‖x − x̂‖² on test images, without the constant", "nats/image", False),
+        f"{arm}.kl": Metric(f"{weight}: KL term on test images (the rate)", "nats/image"),
+        f"{arm}.neg_elbo": Metric(f"{weight}: −ELBO on test images, without the constant", "nats/image", False),
+        f"{arm}.mse": Metric(f"{weight}: mean squared error at z = μ, pixels in [0, 1]", "per pixel", False),
+        f"{arm}.active_units": Metric(
+            f"{weight}: latent dimensions in use, Var(μ) > 0.01", "dimensions", targets=collapse
+        ),
+        f"{arm}.prior_fcd": Metric(f"{weight}: FCD of prior samples to test images", "squared distance", False),
+        f"{arm}.fitted_fcd": Metric(f"{weight}: FCD of samples from a Gaussian fitted to z", "squared distance", False),
+        f"{arm}.prior_mmd": Metric(f"{weight}: MMD² between z of test images and the prior", "squared MMD", False),
+    }
+
+
+KL = Notebook(
+    title="What the KL term does",
+    question="What happens to a VAE if its KL term counts a hundred times, or not at all?",
+    data=("faces",),
+    deliverables={
+        "kl.1": "Pre-processing, architecture and settings",
+        "kl.2": "For each weight: the objective and the true −ELBO",
+        "kl.3": "For each weight: reconstructions early, midway and at the end",
+        "kl.4": "For each weight: images from the prior",
+        "kl.5": "For each weight: interpolation between two test images",
+        "kl.6": "The weights side by side: rate, distortion, active units, posterior",
+        "kl.7": "Weight 0: the prior against a fitted Gaussian",
+        "kl.8": "Discussion of the KL term",
+    },
+    metrics={
+        **weight_metrics("beta0", "weight 0"),
+        **weight_metrics("beta1", "weight 1"),
+        **weight_metrics("beta100", "weight 100"),
+    },
+)
+
 NOTEBOOKS: dict[str, Notebook] = {
+    "01_vae": VAE,
+    "02_kl_ablation": KL,
     "03_cvae_disentanglement": Notebook(
         title="CVAE: digits on demand",
         question="What does a variational autoencoder keep in z once it is told the label?",

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, PositiveFloat, PositiveInt, ValidationError
+from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 from pydantic.dataclasses import dataclass
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +28,76 @@ class LabError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Show the line alone in Jupyter, which asks an exception for this method first."""
         return [f"{type(self).__name__}: {self}"]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class VAELab:
+    """Settings of notebook 01."""
+
+    train_images: PositiveInt  # the first so many of the training split (at most all of it)
+    test_images: PositiveInt  # likewise of the test split
+    judge_epochs: PositiveInt  # these three as in notebook 02, which then finds the judge in the cache
+    latent: PositiveInt
+    width: PositiveInt  # channels of the first convolution; 64 is the coursework's
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat  # peak of the one-cycle schedule
+    epochs: PositiveInt
+    small_width: PositiveInt  # of the two networks that show report C's parametrisation
+    small_images: PositiveInt  # that they see, the first so many of the training images
+    small_epochs: PositiveInt  # times
+    importance_images: PositiveInt  # test images of the importance-weighted bound
+    importance_samples: PositiveInt  # and draws of z for each
+    log_every: PositiveInt  # batches between two points of the training curve
+
+
+VAE_LAB = {
+    "smoke": VAELab(
+        train_images=400, test_images=200, judge_epochs=1, latent=128, width=8, batch_size=50, learning_rate=3e-3,
+        epochs=3, small_width=8, small_images=400, small_epochs=1, importance_images=20, importance_samples=4, log_every=2,
+    ),
+    "quick": VAELab(
+        train_images=12_000, test_images=10_000, judge_epochs=3, latent=128, width=32, batch_size=64,
+        learning_rate=3e-3, epochs=6, small_width=16, small_images=6000, small_epochs=1, importance_images=200, importance_samples=20,
+        log_every=10,
+    ),
+    "full": VAELab(
+        train_images=40_000, test_images=10_000, judge_epochs=8, latent=128, width=64, batch_size=64,
+        learning_rate=2e-3, epochs=60, small_width=64, small_images=40_000, small_epochs=5, importance_images=1000, importance_samples=100,
+        log_every=10,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class KLLab:
+    """Settings of notebook 02."""
+
+    train_images: PositiveInt  # the first so many of the training split (at most all of it)
+    test_images: PositiveInt  # likewise of the test split
+    judge_epochs: PositiveInt  # these three as in notebook 01, which then finds the judge in the cache
+    latent: PositiveInt
+    width: PositiveInt  # channels of the first convolution
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat  # peak of the one-cycle schedule
+    epochs: PositiveInt  # of each weight
+    more_weights: tuple[NonNegativeFloat, ...]  # beside 1, 100 and 0, for the rate-distortion curve
+    log_every: PositiveInt  # batches between two points of the training curve
+
+
+KL_LAB = {
+    "smoke": KLLab(
+        train_images=400, test_images=200, judge_epochs=1, latent=50, width=8, batch_size=50, learning_rate=2e-3,
+        epochs=3, more_weights=(10.0,), log_every=2,
+    ),
+    "quick": KLLab(
+        train_images=12_000, test_images=10_000, judge_epochs=3, latent=50, width=16, batch_size=100,
+        learning_rate=2e-3, epochs=4, more_weights=(), log_every=10,
+    ),
+    "full": KLLab(
+        train_images=40_000, test_images=10_000, judge_epochs=8, latent=50, width=64, batch_size=100,
+        learning_rate=1e-4, epochs=100, more_weights=(0.1, 3.0, 10.0, 30.0), log_every=10,
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -71,7 +141,8 @@ CVAE_LAB = {
     ),
 }  # fmt: skip
 
-LABS = {"03": CVAE_LAB}
+LABS = {"01": VAE_LAB, "02": KL_LAB, "03": CVAE_LAB}
+AVATARS = {"smoke": (400, 200), "quick": (18_000, 2_000), "full": (18_000, 2_000)}  # drawn for training and test
 
 
 def gpu_present() -> bool:

@@ -197,3 +197,86 @@ def plane(images: np.ndarray, alt: str, *, ticks: Sequence[float], width: float 
     ax.set(xlabel="z₁", ylabel="z₂")
     fig.alt = alt
     return fig
+
+
+@styled
+def line_panels(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    alt: str,
+    *,
+    x_label: str,
+    y_labels: Sequence[str],
+    levels: Mapping[str, float] | None = None,
+    log: bool = False,
+    width: float = 8.2,
+) -> Figure:
+    """Titled plots of named curves side by side, each name in one colour; ``levels`` stand in the first."""
+    names = list(dict.fromkeys(name for series in panels.values() for name in series))
+    fig = Figure(figsize=(width, 3.3))
+    for i, (ax, (title, series)) in enumerate(zip(np.ravel(fig.subplots(1, len(panels))), panels.items(), strict=True)):
+        ordered = {name: series.get(name, ((), ())) for name in names}
+        draw_lines(ax, ordered, x_label, y_labels[i], (levels or {}) if i == 0 else {}, zoom=False)
+        ax.set_title(title)
+        if log:
+            ax.set_yscale("log")
+        ax.get_legend().remove()
+    handles, labels = fig.axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
+    fig.alt = alt
+    return fig
+
+
+@styled
+def scatter(points: np.ndarray, marked: np.ndarray, names: tuple[str, str], alt: str) -> Figure:
+    """Points N×2 of two kinds: names[0] where ``marked`` is 0, names[1] where it is 1; a map without units."""
+    fig = Figure(figsize=(6.2, 5.2))
+    ax = fig.add_subplot()
+    for value, colour, marker in ((0, BLUE, "o"), (1, ORANGE, "^")):
+        chosen = points[marked == value]
+        label = f"{names[value]} ({len(chosen):,})"
+        ax.scatter(*chosen.T, s=14, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label)
+    ax.set(xticks=[], yticks=[], xlabel="t-SNE, no units", aspect="equal")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=1.6)
+    fig.alt = alt
+    return fig
+
+
+@styled
+def rate_distortion(points: Mapping[str, tuple[float, float]], kl: Mapping[str, Sequence[float]], alt: str) -> Figure:
+    """Left, distortion against rate, one named point per model; right, the KL of each model's dimensions, sorted."""
+    fig = Figure(figsize=(8.2, 3.5))
+    left, right = fig.subplots(1, 2)
+    for (name, (rate, distortion)), colour in zip(points.items(), COLOURS, strict=False):
+        left.plot(rate, distortion, "o", color=colour, ms=8)
+        left.annotate(name, (rate, distortion), xytext=(7, 6), textcoords="offset points", fontsize=9)
+    left.set_xscale("symlog", linthresh=1)
+    left.margins(x=0.25, y=0.18)
+    left.set(xlabel="rate: KL, nats/image (logarithmic above 1)", ylabel="distortion: ½‖x − x̂‖², per image")
+    for (name, values), colour in zip(kl.items(), COLOURS, strict=False):
+        right.plot(range(1, len(values) + 1), np.sort(values)[::-1], color=colour, label=name, lw=1.8)
+    right.set_yscale("symlog", linthresh=0.01)
+    right.set_ylim(bottom=0)
+    right.set(xlabel="dimension of z, largest KL first", ylabel="KL, nats/image")
+    right.legend(fontsize=9)
+    fig.alt = alt
+    return fig
+
+
+@styled
+def against_prior(codes: Mapping[str, np.ndarray], alt: str, *, limit: float = 6.0) -> Figure:
+    """For each model, where its z lie over all images and dimensions, beside the standard normal prior.
+
+    ``codes`` are N×latent; what lies beyond ±limit is counted in the outermost bars.
+    """
+    fig = Figure(figsize=(8.2, 2.7))
+    grid = np.linspace(-limit, limit, 200)
+    axes = np.ravel(fig.subplots(1, len(codes), sharex=True, sharey=True))
+    for ax, (name, z), colour in zip(axes, codes.items(), COLOURS, strict=False):
+        inside = np.clip(z.ravel(), -limit, limit)
+        ax.hist(inside, bins=48, range=(-limit, limit), density=True, color=colour, alpha=0.6, label="z of test images")
+        ax.plot(grid, np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi), color="black", lw=1.5, label="prior")
+        ax.set(title=name, xlabel="value of a dimension of z")
+    axes[0].set_ylabel("density")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
+    fig.alt = alt
+    return fig

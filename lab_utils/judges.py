@@ -9,32 +9,58 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lab_utils import config, steps, training
 from lab_utils.data import batches
 from lab_utils.models import classifier
-from lab_utils.models.classifier import DigitClassifier
+from lab_utils.models.classifier import DigitClassifier, FaceClassifier
 from lab_utils.repro import Run, device_name
-from lab_utils.steps import classifier_step
+from lab_utils.steps import classifier_step, shifted, shifted_and_mirrored
 from lab_utils.training import adam, fit
 
 
-def train_classifier(run: Run, name: str, images: Tensor, labels: Tensor, epochs: int) -> nn.Module:
-    """A digit classifier trained on images (uint8 or [0, 1], N×1×28×28) and labels, ready to evaluate.
+@dataclass(frozen=True)
+class Kind:
+    """How the judge of one kind of image is made and trained."""
 
-    KeyboardInterrupt if it was interrupted: a classifier trained by half measures nothing.
+    name: str
+    make: Callable[..., nn.Module]
+    criterion: Callable[[Tensor, Tensor], Tensor]
+    augment: Callable[[Tensor, torch.Generator], Tensor]
+    dropout: float
+    peak: float  # of the learning rate
+    batch_size: int
+
+
+DIGITS = Kind("digit judge", DigitClassifier, F.cross_entropy, shifted, 0.5, 2e-3, 125)
+FACES = Kind("face judge", FaceClassifier, F.binary_cross_entropy_with_logits, shifted_and_mirrored, 0.0, 4e-3, 64)
+
+
+def train_classifier(
+    run: Run, name: str, images: Tensor, labels: Tensor, epochs: int, kind: Kind = DIGITS, **arguments
+) -> nn.Module:
+    """A classifier trained on images (uint8 or [0, 1], N×C×H×W) and labels, ready to evaluate.
+
+    Labels are classes (int64, N) for digits, attributes (float32 0 and 1, N×K) for faces. ``arguments`` are the
+    network's. KeyboardInterrupt if it was interrupted: a classifier trained by half measures nothing.
     """
-    model = run.build(f"{name} weights", DigitClassifier)
-    batch_size = min(125, len(images))
-    optimizer, schedule = adam(model, 2e-3, epochs * (len(images) // batch_size))
+    model = run.build(f"{name} weights", kind.make, **arguments)
+    batch_size = min(kind.batch_size, len(images))
+    optimizer, schedule = adam(model, kind.peak, epochs * (len(images) // batch_size))
     history = fit(
-        classifier_step(model, optimizer, run, run.generator(f"{name} dropout")), (images, labels), name=name,
-        epochs=epochs, batch_size=batch_size, stream=run.generator(f"{name} order"), after_step=schedule.step,
+        classifier_step(
+            model, optimizer, run, run.generator(f"{name} dropout"), kind.criterion, kind.augment, kind.dropout
+        ),
+        (images, labels), name=name, epochs=epochs, batch_size=batch_size, stream=run.generator(f"{name} order"),
+        after_step=schedule.step,
     )  # fmt: skip
     if len(history.epochs) < epochs:
         raise KeyboardInterrupt
@@ -42,9 +68,20 @@ def train_classifier(run: Run, name: str, images: Tensor, labels: Tensor, epochs
 
 
 def digit_judge(run: Run, images: Tensor, labels: Tensor, epochs: int, cache: Path = config.CACHE) -> nn.Module:
-    """The judge of a digit source, from the cache if one was trained on the same data in the same way."""
+    """The judge of a digit source: logits of ten classes. From the cache if there is one (see :func:`judge`)."""
+    return judge(run, DIGITS, images, labels, epochs, cache)
+
+
+def face_judge(run: Run, images: Tensor, attributes: Tensor, epochs: int, cache: Path = config.CACHE) -> nn.Module:
+    """The judge of a face source: a logit for each attribute. From the cache if there is one (see :func:`judge`)."""
+    arguments = {"attributes": attributes.shape[1], "side": images.shape[-1]}
+    return judge(run, FACES, images, attributes, epochs, cache, **arguments)
+
+
+def judge(run: Run, kind: Kind, images: Tensor, labels: Tensor, epochs: int, cache: Path, **arguments) -> nn.Module:
+    """A classifier from the cache, if one was trained on the same data in the same way, else trained and put there."""
     facts = {
-        "data": hashlib.sha256(images.cpu().numpy().tobytes() + labels.cpu().numpy().tobytes()).hexdigest(),
+        "data": [hashlib.sha256(t.contiguous().cpu().numpy()).hexdigest() for t in (images, labels)],
         "code": [inspect.getsource(module) for module in (classifier, steps, training, batches, sys.modules[__name__])],
         "run": [
             run.seed,
@@ -56,13 +93,13 @@ def digit_judge(run: Run, images: Tensor, labels: Tensor, epochs: int, cache: Pa
         ],
     }
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-    path = cache / f"digit-judge-{key}.safetensors"
+    path = cache / f"{kind.name.replace(' ', '-')}-{key}.safetensors"
     if path.exists():
-        model = run.build("digit judge weights", DigitClassifier)
+        model = run.build(f"{kind.name} weights", kind.make, **arguments)
         model.load_state_dict(load_file(path, device=str(run.device)))
-        print(f"digit judge: from the cache ({path.name})")
+        print(f"{kind.name}: from the cache ({path.name})")
         return model.eval()
-    model = train_classifier(run, "digit judge", images, labels, epochs)
+    model = train_classifier(run, kind.name, images, labels, epochs, kind, **arguments)
     save_whole(model.state_dict(), path)
     return model
 

@@ -66,7 +66,7 @@ def html_table(frame: pd.DataFrame, digits: int = 2) -> str:
 
 def settings(lab: Any) -> None:
     """Show the settings of a lab, one row each."""
-    rows = [(name, f"{value:,}") for name, value in asdict(lab).items()]
+    rows = [(name, str(value) if isinstance(value, tuple) else f"{value:,}") for name, value in asdict(lab).items()]
     table(pd.DataFrame(rows, columns=["setting", "value"]), "Settings of this run.")
 
 
@@ -129,8 +129,8 @@ def metrics(
     rows = [
         {
             "metric": name,
-            "value": f"{measured[name]['value']:.4g}",  # next to the name, so that a telephone shows both
-            "95 % interval": " to ".join(f"{v:.4g}" for v in measured[name].get("interval", ())),
+            "value": number(measured[name]["value"]),  # next to the name, so that a telephone shows both
+            "95 % interval": " to ".join(map(number, measured[name].get("interval", ()))),
             "unit": spec.unit,
             "n": f"{measured[name]['n']:,}",
             "target": bound(spec, profile, sources),
@@ -148,6 +148,11 @@ def metrics(
         },
         raw=True,
     )
+
+
+def number(value: float) -> str:
+    """Four significant digits, never as a power of ten where the number is large."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def bound(spec: Metric, profile: str, sources: set[str]) -> str:

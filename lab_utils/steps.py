@@ -7,7 +7,6 @@ A step sees one shape, never waits for the device and keeps nothing between call
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab_utils.data.batches import Prepare, to_unit
@@ -25,12 +24,10 @@ def alone(images: Tensor, *_: Tensor) -> tuple[Tensor]:
 
 
 def mirrored(stream: torch.Generator) -> Prepare:
-    """The same for training: every other image, drawn from ``stream``, with left and right exchanged."""
+    """The same for training, half of the images at random with left and right exchanged."""
 
     def prepare(images: Tensor, *_: Tensor) -> tuple[Tensor]:
-        x = to_unit(images)
-        chosen = torch.rand(len(x), 1, 1, 1, generator=stream, device=stream.device) < 0.5
-        return (torch.where(chosen, x.flip(3), x),)
+        return (mirror(to_unit(images), stream),)
 
     return prepare
 
@@ -103,20 +100,31 @@ def completion_step(model: nn.Module, optimizer, run: Run, nll) -> Step:
     return step
 
 
-def classifier_step(model: nn.Module, optimizer, run: Run, stream: torch.Generator) -> Step:
+def classifier_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    run: Run,
+    stream: torch.Generator,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    augment: Callable[[Tensor, torch.Generator], Tensor],
+    dropout: float,
+) -> Step:
     """A step on the cross-entropy of a classifier, from logits; images may be uint8 or already in [0, 1].
 
-    ``model`` has ``features`` and a ``head``. The batch is shifted by up to one pixel and half of the features are
-    dropped at random (Srivastava et al. 2014), both from ``stream``.
+    ``criterion(logits, labels)`` is the mean over the batch, over classes or over a table of attributes. ``model`` has
+    ``features`` and a ``head``; a fraction ``dropout`` of the features is dropped (Srivastava et al. 2014). That and
+    ``augment(x, stream)`` draw from ``stream``.
     """
 
     def step(images: Tensor, labels: Tensor) -> Scalars:
-        x = shifted(to_unit(images) if images.dtype == torch.uint8 else images, stream)
+        x = augment(to_unit(images) if images.dtype == torch.uint8 else images, stream)
         with autocast(run):
             features = model.features(x)
-            kept = torch.rand(features.shape, generator=stream, device=stream.device) < 0.5
-            logits = model.head(features * kept * 2)
-        loss = F.cross_entropy(logits.float(), labels)
+            if dropout:
+                kept = torch.rand(features.shape, generator=stream, device=stream.device) >= dropout
+                features = features * kept / (1 - dropout)
+            logits = model.head(features)
+        loss = criterion(logits.float(), labels)
         descend(loss, optimizer)
         return detached(loss=loss)
 
@@ -128,6 +136,17 @@ def shifted(x: Tensor, stream: torch.Generator) -> Tensor:
     pixels = torch.arange(x.shape[-1], device=x.device)
     down, right = torch.randint(-1, 2, (2, 1), generator=stream, device=stream.device)
     return x[:, :, (pixels + down) % len(pixels)][:, :, :, (pixels + right) % len(pixels)]
+
+
+def mirror(x: Tensor, stream: torch.Generator) -> Tensor:
+    """Images N×C×H×W, each with left and right exchanged with probability one half."""
+    chosen = torch.rand(len(x), 1, 1, 1, generator=stream, device=stream.device) < 0.5
+    return torch.where(chosen, x.flip(3), x)
+
+
+def shifted_and_mirrored(x: Tensor, stream: torch.Generator) -> Tensor:
+    """Both, for faces."""
+    return mirror(shifted(x, stream), stream)
 
 
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lab_utils import losses, steps, training
@@ -66,7 +67,10 @@ def quarter_case(run):
 def classifier_case(run):
     model = run.build("weights", DigitClassifier)
     optimizer, schedule = training.adam(model, 2e-3, 40)
-    return model, steps.classifier_step(model, optimizer, run, run.generator("dropout")), schedule
+    step = steps.classifier_step(
+        model, optimizer, run, run.generator("dropout"), F.cross_entropy, steps.shifted, dropout=0.5
+    )
+    return model, step, schedule
 
 
 CASES = {

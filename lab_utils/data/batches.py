@@ -16,6 +16,13 @@ def to_device(split, device: torch.device, limit: int | None = None) -> tuple[Te
     return images, labels
 
 
+def faces_to_device(split, device: torch.device, limit: int | None = None) -> Tensors:
+    """The first ``limit`` images (uint8, N×3×S×S) and attributes (float32 0 and 1, N×K) of a split, on the device."""
+    images = torch.from_numpy(split.images[:limit]).to(device)
+    attributes = torch.tensor(split.attributes[:limit].to_numpy(), dtype=torch.float32, device=device)
+    return images, attributes
+
+
 def to_unit(images: Tensor) -> Tensor:
     """uint8 images as float32 in [0, 1]."""
     return images.float() / 255

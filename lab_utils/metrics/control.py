@@ -7,6 +7,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
+from lab_utils.data.batches import to_unit
+
 
 @torch.no_grad()
 def predictions(classifier: nn.Module, x: Tensor, batch: int = 1000) -> Tensor:
@@ -49,3 +51,19 @@ def within_label_distance(features: Tensor, labels: Tensor) -> float:
 def first_of_each(labels: Tensor, n: int, classes: int = 10) -> Tensor:
     """Indices of the first n images of each label, in label order: a fixed choice, not a picked one."""
     return torch.cat([torch.nonzero(labels == k).flatten()[:n] for k in range(classes)])
+
+
+@torch.no_grad()
+def attributes_read(judge: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
+    """What a judge of attributes reads, N×K of 0 and 1; images uint8 or in [0, 1], N×3×S×S."""
+    x = (to_unit(part) if part.dtype == torch.uint8 else part for part in images.split(batch))
+    return torch.cat([(judge(part) > 0).float() for part in x])
+
+
+def balanced_accuracy(read: Tensor, true: Tensor) -> Tensor:
+    """Mean of the accuracies on images with and without each attribute, K, in [0, 1]; 0.5 is chance. Inputs N×K.
+
+    NaN for an attribute that all images or none have.
+    """
+    right = (read == true).float()
+    return 0.5 * sum((right * group).sum(0) / group.sum(0) for group in (true, 1 - true))

@@ -1,5 +1,6 @@
 """How well a model explains images: the ELBO per image and the importance-weighted bound. Units: nats/image."""
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 
@@ -27,18 +28,20 @@ def elbo_terms(
     """
     eps = noise(len(split[0]), model.latent, stream)
     reconstruction, kl = [], []
-    for *tensors, eb in parts((*split, eps), batch):
-        x, *c = prepare(*tensors)
-        logits, mu, log_var = model(x, *c, eb)
-        reconstruction.append(nll(logits, x))
-        kl.append(kl_to_standard_normal(mu, log_var))
+    with evaluating(model):
+        for *tensors, eb in parts((*split, eps), batch):
+            x, *c = prepare(*tensors)
+            logits, mu, log_var = model(x, *c, eb)
+            reconstruction.append(nll(logits, x))
+            kl.append(kl_to_standard_normal(mu, log_var))
     return torch.cat(reconstruction), torch.cat(kl)
 
 
 @torch.no_grad()
 def posteriors(model: nn.Module, split: Tensors, prepare: Prepare, batch: int = 1000) -> tuple[Tensor, Tensor]:
     """μ and log σ² of q(z|x, c) for each image, each N×latent."""
-    codes = [model.encode(*prepare(*tensors)) for tensors in parts(split, batch)]
+    with evaluating(model):
+        codes = [model.encode(*prepare(*tensors)) for tensors in parts(split, batch)]
     mu, log_var = zip(*codes, strict=True)
     return torch.cat(mu), torch.cat(log_var)
 
@@ -65,16 +68,35 @@ def importance_bound(
     −log p(x|c) from above.
     """
     bounds = []
-    for tensors in parts(split, batch):
-        x, *c = prepare(*tensors)
-        mu, log_var = model.encode(x, *c)
-        n = len(x)
-        eps = noise(n * samples, model.latent, stream)
-        x, mu, log_var, *c = (t.repeat_interleave(samples, 0) for t in (x, mu, log_var, *c))
-        z = reparameterise(mu, log_var, eps)
-        log_weight = -nll(model.decode(z, *c), x) + log_normal_ratio(z, eps, log_var)
-        bounds.append(math.log(samples) - log_weight.view(n, samples).logsumexp(1))
+    with evaluating(model):
+        for tensors in parts(split, batch):
+            x, *c = prepare(*tensors)
+            mu, log_var = model.encode(x, *c)
+            n = len(x)
+            eps = noise(n * samples, model.latent, stream)
+            x, mu, log_var, *c = (t.repeat_interleave(samples, 0) for t in (x, mu, log_var, *c))
+            z = reparameterise(mu, log_var, eps)
+            log_weight = -nll(model.decode(z, *c), x) + log_normal_ratio(z, eps, log_var)
+            bounds.append(math.log(samples) - log_weight.view(n, samples).logsumexp(1))
     return torch.cat(bounds)
+
+
+@torch.no_grad()
+def mean_images(model: nn.Module, z: Tensor, batch: int = 500) -> Tensor:
+    """The decoder's mean images N×C×H×W in [0, 1] for latents N×latent of a model without a condition."""
+    with evaluating(model):
+        return torch.cat([model.decode(part).sigmoid() for part in z.split(batch)])
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Batch norm uses its running statistics inside, and what it used before after."""
+    before = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(before)
 
 
 def parts(tensors: Tensors, batch: int) -> Iterator[tuple[Tensor, ...]]:

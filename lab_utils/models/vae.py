@@ -1,6 +1,7 @@
 """The convolutional variational autoencoder for square colour images (Kingma and Welling 2014)."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -54,3 +55,17 @@ def down(channels: int, wider: int) -> list[nn.Module]:
 def up(channels: int, narrower: int) -> list[nn.Module]:
     """Twice the side."""
     return [nn.ConvTranspose2d(channels, narrower, 4, stride=2, padding=1), nn.BatchNorm2d(narrower), nn.ReLU()]
+
+
+class BatchNormalisedVAE(FaceVAE):
+    """What not to do: μ normalised over the batch, log σ² = softplus(·) ≥ 0. Its KL cannot fall below ½·latent.
+
+    Over a batch μ² then averages 1 in each dimension, and σ ≥ 1, so that every z is at least half noise. Kept as a
+    counter-example for notebook 01; encode images in large batches.
+    """
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images N×3×side×side in [0, 1] to μ, of mean 0 and variance 1 over the batch, and log σ² ≥ 0."""
+        mu, raw = super().encode(x)
+        mu = mu.float()
+        return (mu - mu.mean(0)) / mu.std(0, correction=0), F.softplus(raw.float())

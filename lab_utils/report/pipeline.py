@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 
 from lab_utils.catalogue import Notebook
-from lab_utils.config import ROOT, LabError
+from lab_utils.config import AVATARS, ROOT, LabError
 from lab_utils.report import outputs, provenance
 from lab_utils.report.execute import INJECTED, Children, Outcome, run_notebook
 from lab_utils.report.files import write_whole
@@ -36,10 +36,17 @@ class Places:
 def fingerprints(request: Request, catalogue: dict[str, Notebook]) -> dict[str, dict[str, Any]]:
     """Load what the notebooks will use, so that bad data is one line now and not a traceback later."""
     found = {}
-    if any("digits" in catalogue[name].data for name in request.NB):
-        from lab_utils.data import digits  # not at the top: a wrong argument is answered at once
+    used = {kind for name in request.NB for kind in catalogue[name].data}
+    # Imported here and not at the top: a wrong argument is answered at once.
+    if "digits" in used:
+        from lab_utils.data import digits
 
         found["digits"] = digits.describe(digits.load(request.DATA_DIR))
+    if "faces" in used:
+        from lab_utils.data import faces
+
+        drawn = AVATARS[request.PROFILE]
+        found["faces"] = faces.describe(faces.load(request.DATA_DIR, request.FACES, avatars_drawn=drawn))
     return found
 
 
@@ -106,6 +113,7 @@ def run_one(name: str, request: Request, places: Places, scratch: Path, children
     number = name.split("_")[0]
     print(f"{number} | {name}, profile {request.PROFILE}, seed {request.SEED}", flush=True)
     parameters = {"PROFILE": request.PROFILE, "SEED": request.SEED}
+    parameters |= {"FACES": request.FACES} if "faces" in places.catalogue[name].data else {}
     return run_notebook(
         source_of(name, places), scratch / f"{name}.ipynb", log_of(name, places), parameters, request.DATA_DIR,
         children, lambda line: print(f"{number} | {line}", flush=True),
@@ -220,6 +228,7 @@ def command(manifest: dict[str, Any], request: Request) -> str:
     seeds = {run["seed"] for run in manifest["notebooks"].values()}
     words = [f"PROFILE={manifest['profile']}"]
     words += [f"DATA_DIR={shlex.quote(os.path.relpath(request.DATA_DIR, ROOT))}"] if request.DATA_DIR else []
+    words += [f"FACES={request.FACES}"] if request.FACES != "auto" else []
     words += [f"SEED={seed}" for seed in seeds if len(seeds) == 1 and seed]
     return " ".join(["make report", *words])
 

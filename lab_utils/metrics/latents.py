@@ -1,0 +1,64 @@
+"""What a code is like: how many of its dimensions are used, who is whose neighbour, how far it is from the prior."""
+
+import torch
+from sklearn.manifold import TSNE, trustworthiness
+from sklearn.neighbors import KNeighborsClassifier
+from torch import Tensor
+
+
+def active_units(mu: Tensor, threshold: float = 0.01) -> int:
+    """Number of dimensions whose μ varies over the images, Var(μ) > 0.01 (Burda et al. 2016, section 5.2); N×latent."""
+    return int((mu.var(0) > threshold).sum())
+
+
+def kl_per_dimension(mu: Tensor, log_var: Tensor) -> Tensor:
+    """KL(q(z_j|x) ‖ N(0, 1)) of each dimension, latent, averaged over images; inputs N×latent."""
+    return 0.5 * (mu.square() + log_var.exp() - log_var - 1).mean(0)
+
+
+def map_2d(mu: Tensor, seed: int) -> tuple[Tensor, float]:
+    """t-SNE of N codes as N×2 (van der Maaten and Hinton 2008), and its trustworthiness in [0, 1].
+
+    Trustworthiness with 12 neighbours (Venna and Kaski 2001): 1 if all neighbours in the map are neighbours in the
+    latent space.
+    """
+    codes = mu.cpu().numpy()
+    perplexity = min(30.0, (len(codes) - 1) / 3)
+    flat = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(codes)
+    return torch.from_numpy(flat), float(trustworthiness(codes, flat, n_neighbors=12))
+
+
+def neighbour_hits(mu_train: Tensor, y_train: Tensor, mu_test: Tensor, y_test: Tensor, k: int = 15) -> Tensor:
+    """1 where the majority of the k nearest training codes has the test image's label, else 0, N of the test split."""
+    probe = KNeighborsClassifier(k).fit(mu_train.cpu().numpy(), y_train.cpu().numpy())
+    return torch.from_numpy(probe.predict(mu_test.cpu().numpy()) == y_test.cpu().numpy()).float()
+
+
+def mmd(x: Tensor, y: Tensor) -> float:
+    """Squared maximum mean discrepancy between two sets of codes, N×latent and M×latent, the unbiased estimate.
+
+    Kernel C / (C + ‖x − y‖²) with C = 2·latent, the expected squared distance of two prior samples (Gretton et al.
+    2012, equation 3; Tolstikhin et al. 2018, section 4). Near 0 for equal distributions, and may then fall below it.
+    """
+    scale = 2 * x.shape[1]
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        return scale / (scale + torch.cdist(a, b).square())
+
+    def within(a: Tensor) -> Tensor:
+        return (kernel(a, a).sum() - len(a)) / (len(a) * (len(a) - 1))
+
+    x, y = x.double(), y.double()
+    return (within(x) + within(y) - 2 * kernel(x, y).mean()).item()
+
+
+def fit_gaussian(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (latent) and Cholesky factor (latent×latent) of a Gaussian with full covariance for codes N×latent."""
+    ridge = 1e-5 * torch.eye(z.shape[1], dtype=torch.float64, device=z.device)  # for dimensions that never move
+    return z.mean(0), torch.linalg.cholesky(torch.cov(z.double().T) + ridge).float()
+
+
+def draw(gaussian: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
+    """Codes N×latent from what :func:`fit_gaussian` returned and standard normal noise N×latent."""
+    mean, factor = gaussian
+    return mean + noise @ factor.T
