@@ -1,4 +1,4 @@
-"""What the tests share: a small run on the CPU in float32, and a few made-up digits."""
+"""What the tests share: a small run on the CPU in float32, a few made-up digits and a few made-up faces."""
 
 import pytest
 import torch
@@ -20,3 +20,14 @@ def blobs() -> tuple[torch.Tensor, torch.Tensor]:
     for image, label in zip(images, labels.tolist(), strict=True):
         image[0, 2 * label + 2 : 2 * label + 5] = 220
     return images, labels
+
+
+@pytest.fixture(scope="session")
+def portraits() -> tuple[torch.Tensor, torch.Tensor]:
+    """200 noisy images (uint8, 200×3×32×32) and two attributes (float32 0 and 1, 200×2): red hair, a blue shirt."""
+    stream = torch.Generator().manual_seed(1)
+    attributes = torch.randint(0, 2, (200, 2), generator=stream).float()
+    images = torch.randint(60, 120, (200, 3, 32, 32), generator=stream, dtype=torch.uint8)
+    images[attributes[:, 0] == 1, 0, 4:12, 6:26] += 100
+    images[attributes[:, 1] == 1, 2, 24:, 4:28] += 100
+    return images, attributes

@@ -1,82 +1,112 @@
 """What every model promises, written once and run over all of them."""
 
+import re
+
 import pytest
 import torch
 
-from lab_utils import losses, models, repro, show
-from lab_utils.models.classifier import DigitClassifier
-from lab_utils.models.cvae import MLPCVAE, ConvCVAE, QuarterNet, label_planes, one_hot, reparameterise
+from lab_utils import losses, repro, show
+from lab_utils.data.batches import to_unit
+from lab_utils.models import classifier, cvae
+from lab_utils.models import vae as vae_module
+from lab_utils.models.classifier import DigitClassifier, FaceClassifier
+from lab_utils.models.cvae import MLPCVAE, ConvCVAE, QuarterNet, label_planes, one_hot
+from lab_utils.models.vae import BatchNormalisedVAE, FaceVAE, reparameterise
 
-CVAES = {
-    "mlp": (MLPCVAE, {"latent": 2, "condition": 10}),
-    "mlp z20": (MLPCVAE, {"latent": 20, "condition": 10}),
-    "vae": (MLPCVAE, {"latent": 2, "condition": 0}),
-    "completion": (MLPCVAE, {"latent": 20, "condition": 196}),
-    "conv": (ConvCVAE, {"latent": 20, "condition": 10}),
+VAES = {  # class, shape of an image, arguments
+    "mlp": (MLPCVAE, (1, 28, 28), {"latent": 2, "condition": 10}),
+    "mlp z20": (MLPCVAE, (1, 28, 28), {"latent": 20, "condition": 10}),
+    "vae": (MLPCVAE, (1, 28, 28), {"latent": 2, "condition": 0}),
+    "completion": (MLPCVAE, (1, 28, 28), {"latent": 20, "condition": 196}),
+    "conv": (ConvCVAE, (1, 28, 28), {"latent": 20, "condition": 10}),
+    "face": (FaceVAE, (3, 64, 64), {"latent": 12, "width": 8}),
+    "face 32": (FaceVAE, (3, 32, 32), {"latent": 5, "width": 4, "side": 32}),
+    "batch-normalised": (BatchNormalisedVAE, (3, 32, 32), {"latent": 12, "width": 8, "side": 32}),
 }
-CLASSIFIERS = {"judge": (DigitClassifier, {}, (10,)), "quarter": (QuarterNet, {}, (1, 28, 28))}
+CONDITIONAL = [name for name, (_, _, arguments) in VAES.items() if arguments.get("condition")]
+CLASSIFIERS = {  # class, arguments, shape of an input and of an output
+    "judge": (DigitClassifier, {}, (1, 28, 28), (10,)),
+    "quarter": (QuarterNet, {}, (196,), (1, 28, 28)),
+    "face judge": (FaceClassifier, {"attributes": 7}, (3, 64, 64), (7,)),
+    "face judge 32": (FaceClassifier, {"attributes": 2, "side": 32}, (3, 32, 32), (2,)),
+}
 
 
-@pytest.fixture(params=CVAES)
-def cvae(request, run):
-    make, arguments = CVAES[request.param]
-    return run.build("weights", make, **arguments)
+@pytest.fixture(params=VAES)
+def name(request):
+    return request.param
 
 
-def inputs(model, n=6):
+@pytest.fixture
+def vae(run, name):
+    """The model as it is evaluated, so that what batch norm has seen does not change."""
+    make, _, arguments = VAES[name]
+    return run.build("weights", make, **arguments).eval()
+
+
+@pytest.fixture
+def batch(name):
+    """Six images, their conditions if the model takes any, and the noise for z."""
+    _, shape, arguments = VAES[name]
     stream = torch.Generator().manual_seed(0)
-    x = torch.rand(n, 1, 28, 28, generator=stream)
-    c = torch.rand(n, model.condition, generator=stream)
-    return x, c, torch.randn(n, model.latent, generator=stream)
+    conditions = [torch.rand(6, arguments["condition"], generator=stream)] if "condition" in arguments else []
+    x = torch.rand(6, *shape, generator=stream)
+    return x, *conditions, torch.randn(6, arguments["latent"], generator=stream)
 
 
-@pytest.mark.parametrize("n", [1, 6])
-def test_shapes(cvae, n):
-    x, c, noise = inputs(cvae, n)
-    logits, mu, log_var = cvae(x, c, noise)
-    assert logits.shape == (n, 1, 28, 28)
-    assert mu.shape == log_var.shape == (n, cvae.latent)
-    assert logits.dtype == torch.float32
+@pytest.mark.parametrize("n", [2, 6])
+def test_shapes(vae, batch, n):
+    x = batch[0][:n]
+    logits, mu, log_var = vae(*(t[:n] for t in batch))
+    assert logits.shape == x.shape
+    assert mu.shape == log_var.shape == (n, vae.latent)
+    assert logits.dtype == mu.dtype == log_var.dtype == torch.float32
 
 
-def test_output_is_logits_not_probabilities(cvae):
-    x, c, noise = inputs(cvae)
-    logits = cvae(x, c, noise)[0]
-    assert (logits < 0).any()
+@pytest.mark.parametrize("name", [name for name in VAES if name != "batch-normalised"], indirect=True)
+def test_a_single_image_is_a_batch(vae, batch):
+    assert all(output.isfinite().all() for output in vae(*(t[:1] for t in batch)))
 
 
-def test_forward_is_encode_reparameterise_decode(cvae):
-    x, c, noise = inputs(cvae)
-    mu, log_var = cvae.encode(x, c)
-    torch.testing.assert_close(cvae(x, c, noise)[0], cvae.decode(reparameterise(mu, log_var, noise), c))
+def test_output_is_logits_not_probabilities(vae, batch):
+    _, *c, noise = batch
+    logits = vae.decode(100 * noise, *c)
+    assert logits.min() < 0
+    assert logits.max() > 1
 
 
-def test_every_parameter_has_a_gradient(cvae):
-    x, c, noise = inputs(cvae)
-    logits, mu, log_var = cvae(x, c, noise)
-    (losses.bernoulli_nll(logits, x) + losses.kl_to_standard_normal(mu, log_var)).mean().backward()
-    for name, parameter in cvae.named_parameters():
+def test_forward_is_encode_reparameterise_decode(vae, batch):
+    x, *c, noise = batch
+    mu, log_var = vae.encode(x, *c)
+    torch.testing.assert_close(vae(*batch)[0], vae.decode(reparameterise(mu, log_var, noise), *c))
+
+
+def test_every_parameter_has_a_gradient(vae, batch):
+    logits, mu, log_var = vae(*batch)
+    (losses.bernoulli_nll(logits, batch[0]) + losses.kl_to_standard_normal(mu, log_var)).mean().backward()
+    for name, parameter in vae.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_images_of_a_batch_do_not_mix(cvae):
-    x, c, noise = inputs(cvae)
-    together = cvae(x, c, noise)[0]
-    alone = torch.cat([cvae(x[i : i + 1], c[i : i + 1], noise[i : i + 1])[0] for i in range(len(x))])
-    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+def test_images_of_a_batch_do_not_mix_but_where_it_is_meant(vae, batch, name):
+    whole = vae(*batch)[0]
+    pairs = torch.cat([vae(*(t[i : i + 2] for t in batch))[0] for i in range(0, 6, 2)])
+    if name == "batch-normalised":
+        assert not torch.allclose(whole, pairs, rtol=1e-2, atol=1e-2)
+    else:
+        torch.testing.assert_close(whole, pairs, rtol=1e-4, atol=1e-5)
 
 
-def test_the_condition_reaches_encoder_and_decoder(cvae):
-    if cvae.condition == 0:
-        pytest.skip("the VAE has no condition")
-    x, c, noise = inputs(cvae)
-    assert not torch.allclose(cvae.encode(x, c)[0], cvae.encode(x, 1 - c)[0])
-    assert not torch.allclose(cvae.decode(noise, c), cvae.decode(noise, 1 - c))
+@pytest.mark.parametrize("name", CONDITIONAL, indirect=True)
+def test_the_condition_reaches_encoder_and_decoder(vae, batch):
+    x, c, noise = batch
+    assert not torch.allclose(vae.encode(x, c)[0], vae.encode(x, 1 - c)[0])
+    assert not torch.allclose(vae.decode(noise, c), vae.decode(noise, 1 - c))
 
 
-def test_encoder_and_decoder_share_nothing(cvae):
-    assert not {id(p) for p in cvae.encoder.parameters()} & {id(p) for p in cvae.decoder.parameters()}
+def test_encoder_and_decoder_share_nothing(vae):
+    assert not {id(p) for p in vae.encoder.parameters()} & {id(p) for p in vae.decoder.parameters()}
 
 
 def test_weights_depend_on_seed_and_purpose_alone(run):
@@ -87,25 +117,43 @@ def test_weights_depend_on_seed_and_purpose_alone(run):
     assert not torch.equal(repro.Run(1, run.device, run.precision).build("weights", MLPCVAE).encoder[0].weight, first)
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
-def test_classifiers(run, name):
-    make, arguments, shape = CLASSIFIERS[name]
-    model = run.build("weights", make, **arguments)
-    x = torch.rand(4, 1, 28, 28) if name == "judge" else torch.rand(4, 196)
-    assert model(x).shape == (4, *shape)
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_classifiers(run, kind):
+    make, arguments, shape, output = CLASSIFIERS[kind]
+    model = run.build("weights", make, **arguments).eval()
+    x = torch.rand(4, *shape, generator=run.generator("x"))
+    logits = model(x)
+    assert logits.shape == (4, *output)
+    assert (logits < 0).any()
+    if "judge" in kind:
+        torch.testing.assert_close(model.head(model.features(x)), logits)
+        assert model.features(x).shape == (4, 128)
 
 
 def test_architectures_are_those_of_the_reports(run):
-    sizes = {name: list(linear_sizes(run.build("w", make, **a))) for name, (make, a) in CVAES.items()}
+    sizes = {name: list(linear_sizes(run.build("w", make, **a))) for name, (make, _, a) in VAES.items()}
     assert sizes["mlp"] == [(794, 512), (512, 256), (256, 4), (12, 256), (256, 512), (512, 784)]
     assert sizes["vae"] == [(784, 512), (512, 256), (256, 4), (2, 256), (256, 512), (512, 784)]
     assert sizes["conv"] == [(784, 400), (400, 40), (30, 392)]
-    convolutions = [
-        (m.in_channels, m.out_channels, m.kernel_size)
-        for m in run.build("w", ConvCVAE).modules()
-        if isinstance(m, torch.nn.Conv2d)
+    assert convolutions(run.build("w", ConvCVAE)) == [
+        (i, o, (3, 3), (1, 1)) for i, o in [(11, 3), (3, 1), (2, 11), (11, 3), (3, 1)]
     ]
-    assert convolutions == [(i, o, (3, 3)) for i, o in [(11, 3), (3, 1), (2, 11), (11, 3), (3, 1)]]
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_the_face_vae_is_the_courseworks_at_width_64(run, side):
+    model = run.build("w", FaceVAE, width=64, side=side)
+    down = [(3, 64), (64, 128), (128, 256), (256, 512)]
+    up = [(512, 256), (256, 128), (128, 32), (32, 3)]
+    assert convolutions(model.encoder) == [(i, o, (4, 4), (2, 2)) for i, o in down]
+    assert convolutions(model.decoder) == [(i, o, (4, 4), (2, 2)) for i, o in up]
+    inner = 512 * (side // 16) ** 2
+    assert list(linear_sizes(model)) == [(inner, 2 * 128), (128, inner)]
+
+
+def convolutions(model):
+    kinds = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
+    return [(m.in_channels, m.out_channels, m.kernel_size, m.stride) for m in model.modules() if isinstance(m, kinds)]
 
 
 def linear_sizes(model):
@@ -119,11 +167,35 @@ def test_label_planes_are_constant():
     assert planes[0, [0, 1, 2, 4, 5, 6, 7, 8, 9]].eq(0).all()
 
 
-def test_layer_table_counts_every_parameter(cvae):
-    table = show.layers(cvae, *inputs(cvae))
-    assert table["parameters"].sum() == sum(p.numel() for p in cvae.parameters())
-    assert table["output"].iloc[-1] in ("N×784", "N×1×28×28")
+def test_layer_table_counts_every_parameter(vae, batch):
+    table = show.layers(vae, *batch)
+    assert table["parameters"].sum() == sum(p.numel() for p in vae.parameters())
+    assert table["output"].iloc[-1] in ("N×784", "×".join(["N", *map(str, batch[0].shape[1:])]))
 
 
-def test_models_hold_no_loss():
-    assert not any(hasattr(models.cvae, name) for name in ("bernoulli_nll", "kl_to_standard_normal"))
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_the_kl_of_a_batch_normalised_code_has_a_floor(run, portraits, scale):
+    x = to_unit(portraits[0])
+    for seed in range(3):
+        model = run.build(f"weights {seed}", BatchNormalisedVAE, latent=12, width=8, side=32)
+        with torch.no_grad():
+            model.encoder[-1].weight *= scale
+            model.encoder[-1].bias += seed
+            mu, log_var = model.encode(x)
+        torch.testing.assert_close(mu.mean(0), torch.zeros(12), rtol=0, atol=1e-3)
+        torch.testing.assert_close(mu.var(0, correction=0), torch.ones(12), rtol=1e-3, atol=0)
+        assert (log_var >= 0).all()
+        assert losses.kl_to_standard_normal(mu, log_var).mean() >= 12 / 2 - 1e-3
+
+
+def test_the_floor_of_a_batch_normalised_code_is_reached_without_noise(run, portraits):
+    model = run.build("weights", BatchNormalisedVAE, latent=12, width=8, side=32)
+    with torch.no_grad():
+        model.encoder[-1].bias[12:] = -100  # softplus of it is nothing: σ = 1
+        mu, log_var = model.encode(to_unit(portraits[0]))
+    assert losses.kl_to_standard_normal(mu, log_var).mean().item() == pytest.approx(6, abs=1e-3)
+
+
+@pytest.mark.parametrize("module", [classifier, cvae, vae_module])
+def test_models_hold_no_loss(module):
+    assert not {name for name in vars(module) if re.search("nll|kl_|loss|entropy", name)}

@@ -9,8 +9,9 @@ from torch import nn
 from lab_utils import losses, steps, training
 from lab_utils.config import LabError
 from lab_utils.data import batches
-from lab_utils.models.classifier import DigitClassifier
+from lab_utils.models.classifier import DigitClassifier, FaceClassifier
 from lab_utils.models.cvae import MLPCVAE, ConvCVAE, QuarterNet
+from lab_utils.models.vae import FaceVAE, reparameterise
 
 
 def test_an_epoch_sees_every_image_once(run):
@@ -58,19 +59,31 @@ def cvae_case(make, prepare, **arguments):
     return build
 
 
+def best_sigma(logits, x):
+    return losses.optimal_gaussian_nll(logits.sigmoid(), x)
+
+
+def face_case(run):
+    model = run.build("weights", FaceVAE, latent=8, width=8, side=32)
+    optimizer, schedule = training.adam(model, 2e-3, 40)
+    prepare = steps.mirrored(run.generator("mirror"))
+    return model, steps.vae_step(model, optimizer, run, run.generator("z"), best_sigma, prepare), schedule
+
+
 def quarter_case(run):
     model = run.build("weights", QuarterNet)
     optimizer, schedule = training.adam(model, 2e-3, 40)
     return model, steps.completion_step(model, optimizer, run, losses.bernoulli_nll), schedule
 
 
-def classifier_case(run):
-    model = run.build("weights", DigitClassifier)
-    optimizer, schedule = training.adam(model, 2e-3, 40)
-    step = steps.classifier_step(
-        model, optimizer, run, run.generator("dropout"), F.cross_entropy, steps.shifted, dropout=0.5
-    )
-    return model, step, schedule
+def judge_case(make, criterion, augment, dropout, **arguments):
+    def build(run):
+        model = run.build("weights", make, **arguments)
+        optimizer, schedule = training.adam(model, 2e-3, 40)
+        stream = run.generator("dropout")
+        return model, steps.classifier_step(model, optimizer, run, stream, criterion, augment, dropout), schedule
+
+    return build
 
 
 CASES = {
@@ -79,8 +92,22 @@ CASES = {
     "conv": cvae_case(ConvCVAE, steps.with_label),
     "completion": cvae_case(MLPCVAE, steps.with_quarter, latent=20, condition=196),
     "quarter": quarter_case,
-    "classifier": classifier_case,
+    "digit judge": judge_case(DigitClassifier, F.cross_entropy, steps.shifted, dropout=0.5),
+    "face vae": face_case,
+    "face judge": judge_case(
+        FaceClassifier, F.binary_cross_entropy_with_logits, steps.shifted_and_mirrored, 0.0, attributes=2, side=32
+    ),
 }
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return request.param
+
+
+@pytest.fixture
+def tensors(request, case):
+    return request.getfixturevalue("portraits" if case.startswith("face") else "blobs")
 
 
 def train(run, case, tensors, epochs=4):
@@ -91,26 +118,26 @@ def train(run, case, tensors, epochs=4):
     return model, history
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_every_step_learns_and_repeats_itself(run, blobs, case):
-    model, history = train(run, case, blobs)
+def test_every_step_learns_and_repeats_itself(run, tensors, case):
+    model, history = train(run, case, tensors)
     assert history.epochs["train_loss"].iloc[-1] < history.epochs["train_loss"].iloc[0]
-    again, history_again = train(run, case, blobs)
+    again, history_again = train(run, case, tensors)
     pd.testing.assert_frame_equal(history.curve, history_again.curve, check_exact=True)
-    for one, other in zip(model.parameters(), again.parameters(), strict=True):
-        assert torch.equal(one, other)
+    after = again.state_dict()  # weights, and what batch norm has seen
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, after[name]), name
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_steps_return_detached_scalars(run, blobs, case):
+def test_steps_return_detached_scalars(run, tensors, case):
     _, step, _ = CASES[case](run)
-    for value in step(blobs[0][:20], blobs[1][:20]).values():
+    for value in step(*(t[:20] for t in tensors)).values():
         assert value.shape == ()
         assert not value.requires_grad
 
 
-def test_the_loss_is_the_sum_of_its_terms(run, blobs):
-    curve = train(run, "mlp", blobs, epochs=1)[1].curve
+@pytest.mark.parametrize("case", ["mlp", "face vae"])
+def test_the_loss_is_the_sum_of_its_terms(run, tensors, case):
+    curve = train(run, case, tensors, epochs=1)[1].curve
     assert curve["loss"].to_numpy() == pytest.approx((curve["reconstruction"] + curve["kl"]).to_numpy(), rel=1e-6)
 
 
@@ -198,6 +225,27 @@ def test_beta_weighs_the_kl_but_the_loss_stays_the_negative_elbo(run, blobs):
     assert ends[100.0] < 0.2 * ends[1.0]
 
 
+@pytest.mark.parametrize("beta", [0.0, 1.0, torch.tensor(7.5)])
+def test_a_step_descends_on_the_weighted_sum(run, portraits, beta):
+    images, rate = portraits[0][:20], 1e-3
+    model, reference = (run.build("weights", FaceVAE, latent=8, width=8, side=32) for _ in range(2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    terms = steps.vae_step(
+        model, optimizer, run, run.generator("z"), losses.bernoulli_nll, steps.alone, beta
+    )(images)  # fmt: skip
+
+    x = images.float() / 255
+    mu, log_var = reference.encode(x)
+    z = reparameterise(mu, log_var, torch.randn(20, 8, generator=run.generator("z")))
+    reconstruction = losses.bernoulli_nll(reference.decode(z), x).mean()
+    kl = losses.kl_to_standard_normal(mu, log_var).mean()
+    (reconstruction + beta * kl).backward()
+    torch.testing.assert_close((terms["reconstruction"], terms["kl"]), (reconstruction.detach(), kl.detach()))
+    torch.testing.assert_close(terms["loss"], (reconstruction + kl).detach())
+    for (name, moved), start in zip(model.named_parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(moved, start - rate * start.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
 def test_the_rate_rises_to_its_peak_and_falls():
     optimizer, schedule = training.adam(nn.Linear(1, 1), 1e-2, 100)
     rates = []
@@ -219,3 +267,45 @@ def test_shifts_move_every_image_by_at_most_a_pixel(run, blobs):
         moved = steps.shifted(x, stream)
         seen |= {move for move in moves if torch.equal(moved, torch.roll(x, move, (2, 3)))}
     assert seen == moves
+
+
+def test_mirrored_images_are_themselves_or_their_mirror_images(run, portraits):
+    x = batches.to_unit(portraits[0])
+    stream = run.generator("mirror")
+    turned = 0
+    for _ in range(10):
+        seen = steps.mirror(x, stream)
+        same, mirrored = ((seen == other).flatten(1).all(1) for other in (x, x.flip(3)))
+        assert (same ^ mirrored).all()  # no image of these is its own mirror image
+        assert 0 < mirrored.sum() < len(x)
+        turned += mirrored.sum().item()
+    assert turned == pytest.approx(1000, abs=80)  # of 2000; 3.6 standard deviations
+
+
+def test_training_sees_mirrored_images_and_evaluation_does_not(run, portraits):
+    images, attributes = portraits
+    (x,) = steps.alone(images, attributes)
+    assert torch.equal(x, batches.to_unit(images))
+    (first,), (again,) = (steps.mirrored(run.generator("mirror"))(images, attributes) for _ in range(2))
+    assert torch.equal(first, again)
+    assert torch.equal(first, steps.mirror(x, run.generator("mirror")))
+    prepare = steps.mirrored(run.generator("mirror"))
+    assert not torch.equal(prepare(images)[0], prepare(images)[0])  # another half in the next epoch
+
+
+def test_faces_are_shifted_and_mirrored(run, portraits):
+    x = batches.to_unit(portraits[0][:20])
+    seen, stream = steps.shifted_and_mirrored(x, run.generator("a")), run.generator("a")
+    assert torch.equal(seen, steps.mirror(steps.shifted(x, stream), stream))
+
+
+@pytest.mark.parametrize("seen", [lambda images: images, batches.to_unit], ids=["bytes", "unit range"])
+def test_a_judges_loss_is_its_criterion(run, portraits, seen):
+    images, attributes = portraits[0][:20], portraits[1][:20]
+    model, reference = (run.build("weights", FaceClassifier, attributes=2, side=32) for _ in range(2))
+    loss = F.binary_cross_entropy_with_logits
+    step = steps.classifier_step(
+        model, torch.optim.SGD(model.parameters(), 1e-3), run, run.generator("s"), loss, lambda x, _: x, 0.0
+    )
+    expected = loss(reference(batches.to_unit(images)), attributes)
+    torch.testing.assert_close(step(seen(images), attributes)["loss"], expected.detach())
