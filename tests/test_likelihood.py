@@ -8,6 +8,7 @@ from torch.distributions import Normal
 from lab_utils import losses, repro, steps
 from lab_utils.metrics import likelihood
 from lab_utils.models.cvae import MLPCVAE, ConvCVAE
+from lab_utils.models.vae import FaceVAE
 
 
 class GaussianChain(nn.Module):
@@ -73,15 +74,107 @@ def test_elbo_of_the_true_posterior_is_the_likelihood_on_average(chain):
     assert sum(terms).mean().item() == pytest.approx(exact.mean().item(), abs=0.02)
 
 
-@pytest.mark.parametrize("make", [MLPCVAE, ConvCVAE])
-def test_batched_evaluation_equals_whole(run, make, blobs):
-    model = run.build("weights", make)
+def face_vae(run):
+    """A face VAE whose batch norm has seen other images than those it is evaluated on."""
+    model = run.build("weights", FaceVAE, latent=6, width=4, side=32)
+    seen = 0.3 * torch.rand(50, 3, 32, 32, generator=run.generator("seen"))
+    for _ in range(5):
+        model(seen, repro.noise(50, 6, run.generator("z")))
+    return model
+
+
+CASES = {  # model, images that it evaluates, how they are prepared
+    "mlp": (lambda run: run.build("weights", MLPCVAE), "blobs", steps.with_label),
+    "conv": (lambda run: run.build("weights", ConvCVAE), "blobs", steps.with_label),
+    "face": (face_vae, "portraits", steps.alone),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request, run):
+    make, images, prepare = CASES[request.param]
+    return make(run), request.getfixturevalue(images), prepare
+
+
+def test_batched_evaluation_equals_whole(run, case):
+    model, split, prepare = case
     whole, parts = (
-        likelihood.elbo_terms(model, blobs, steps.with_label, losses.bernoulli_nll, run.generator("z"), batch=b)
+        likelihood.elbo_terms(model, split, prepare, losses.bernoulli_nll, run.generator("z"), batch=b)
         for b in (200, 7)
     )
     for one, other in zip(whole, parts, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
+
+
+def test_batched_codes_equal_whole(case):
+    model, split, prepare = case
+    for one, other in zip(*(likelihood.posteriors(model, split, prepare, batch=b) for b in (200, 7)), strict=True):
+        assert one.shape == (200, model.latent)
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_bound_of_one_sample_is_the_negative_elbo(run, case):
+    model, split, prepare = case
+    split = tuple(t[:50] for t in split)
+    bound = likelihood.importance_bound(model, split, prepare, losses.bernoulli_nll, 1, run.generator("z"))
+    many = likelihood.importance_bound(model, split, prepare, losses.bernoulli_nll, 30, run.generator("z"))
+    # Both draw the same noise, so that only the KL term differs: one sample of it against its mean.
+    reconstruction, kl = likelihood.elbo_terms(model, split, prepare, losses.bernoulli_nll, run.generator("z"))
+    mu, log_var = likelihood.posteriors(model, split, prepare)
+    eps = repro.noise(50, model.latent, run.generator("z"))
+    z = mu + (0.5 * log_var).exp() * eps
+    sampled = Normal(mu, (0.5 * log_var).exp()).log_prob(z).sum(1) - Normal(0.0, 1.0).log_prob(z).sum(1)
+    torch.testing.assert_close(bound, reconstruction + sampled, rtol=1e-5, atol=1e-3)
+    assert many.mean() <= bound.mean() + 0.05
+    assert kl.mean() > 0
+
+
+def test_sampled_codes_are_drawn_from_the_posterior(run, case):
+    model, split, prepare = case
+    mu, log_var = likelihood.posteriors(model, split, prepare)
+    z = likelihood.sampled_latents(model, split, prepare, run.generator("z"))
+    eps = repro.noise(200, model.latent, run.generator("z"))
+    torch.testing.assert_close(z, mu + (0.5 * log_var).exp() * eps)
+
+
+def test_mean_images_are_what_the_decoder_means(run):
+    model, z = face_vae(run), repro.noise(11, 6, run.generator("prior"))
+    images = likelihood.mean_images(model, z, batch=4)
+    with torch.no_grad():
+        torch.testing.assert_close(images, model.eval().decode(z).sigmoid())
+    assert images.shape == (11, 3, 32, 32)
+    assert images.min() >= 0
+    assert images.max() <= 1
+
+
+EVALUATIONS = {
+    "elbo": lambda m, x, z: likelihood.elbo_terms(m, x, steps.alone, losses.bernoulli_nll, z),
+    "posteriors": lambda m, x, z: likelihood.posteriors(m, x, steps.alone),
+    "sampled": lambda m, x, z: likelihood.sampled_latents(m, x, steps.alone, z),
+    "bound": lambda m, x, z: likelihood.importance_bound(m, x, steps.alone, losses.bernoulli_nll, 3, z),
+    "images": lambda m, x, z: likelihood.mean_images(m, torch.zeros(4, 6)),
+}
+
+
+@pytest.mark.parametrize("name", EVALUATIONS)
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_changes_nothing_and_does_not_depend_on_the_mode(run, portraits, name, training):
+    model = face_vae(run).train(training)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    measured = EVALUATIONS[name](model, (portraits[0][:20],), run.generator("z"))
+    assert model.training is training
+    assert all(module.training is training for module in model.modules())
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]), key
+    again = EVALUATIONS[name](model.eval(), (portraits[0][:20],), run.generator("z"))
+    torch.testing.assert_close(measured, again, rtol=0, atol=0)
+
+
+def test_the_mode_is_restored_after_an_error(run):
+    model = face_vae(run)
+    with pytest.raises(RuntimeError, match="shape"):
+        likelihood.mean_images(model, torch.zeros(1, 7))  # one dimension too many
+    assert model.training
 
 
 def test_mean_estimate_covers_the_mean():

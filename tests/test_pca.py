@@ -1,0 +1,82 @@
+"""Principal components against those of scikit-learn."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from lab_utils.metrics import pca
+
+
+@pytest.fixture(scope="module")
+def images():
+    """1500 images (uint8, N×3×10×10), so more than one part: a mean, directions of falling variance, and noise."""
+    stream = torch.Generator().manual_seed(0)
+    directions = torch.linalg.qr(torch.randn(300, 300, generator=stream)).Q
+    scale = 300 / torch.arange(1, 301)
+    x = 120 + (torch.randn(1500, 300, generator=stream) * scale) @ directions.T
+    return x.clamp(0, 255).round().byte().view(1500, 3, 10, 10)
+
+
+@pytest.fixture(scope="module")
+def reference(images):
+    """Scikit-learn's components of the same rows."""
+    rows = images.flatten(1).numpy() / 255
+    return PCA(12, svd_solver="full").fit(rows), rows
+
+
+def stream():
+    return torch.Generator().manual_seed(3)
+
+
+def test_the_basis_is_orthonormal(images):
+    mean, basis = pca.fit_pca(images, 12, stream())
+    assert mean.shape == (300,)
+    assert basis.shape == (300, 12)
+    assert mean.dtype == basis.dtype == torch.float32
+    torch.testing.assert_close(basis.T @ basis, torch.eye(12), rtol=0, atol=1e-5)
+
+
+def test_the_components_are_those_of_scikit_learn(images, reference):
+    mean, basis = pca.fit_pca(images, 12, stream())
+    np.testing.assert_allclose(mean.numpy(), reference[0].mean_, atol=1e-6)
+    cosines = np.abs((reference[0].components_ * basis.T.numpy()).sum(1))
+    assert cosines.min() > 0.99  # in the same order, largest variance first
+
+
+def test_no_linear_code_leaves_less(images, reference):
+    theirs, rows = reference
+    best = np.square(theirs.inverse_transform(theirs.transform(rows)) - rows).mean()
+    mean, basis = pca.fit_pca(images, 12, stream())
+    x = pca.centred(images, mean)
+    ours = (x - x @ basis @ basis.T).square().mean().item()
+    assert best * (1 - 1e-5) <= ours <= best * 1.001
+
+
+def test_the_error_falls_with_the_components(images):
+    x = images.float() / 255
+    errors = []
+    for components in (1, 4, 16, 64, 300):
+        errors.append((pca.reconstruct(images, *pca.fit_pca(images, components, stream())) - x).square().mean().item())
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-9  # as many components as there are pixels
+
+
+def test_the_fit_depends_on_the_stream_alone(images):
+    one, other = (pca.fit_pca(images, 12, stream())[1] for _ in range(2))
+    assert torch.equal(one, other)
+
+
+def test_fewer_images_than_components(images):
+    few = images[:8]
+    mean, basis = pca.fit_pca(few, 12, stream())
+    assert basis.shape == (300, 8)
+    torch.testing.assert_close(pca.reconstruct(few, mean, basis), few.float() / 255, rtol=0, atol=1e-4)
+
+
+def test_reconstructions_are_clipped_to_the_range_of_pixels():
+    images = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 1, 2).contiguous()
+    mean, basis = torch.tensor([0.5, 0.5]), torch.tensor([[1.0], [0.0]])
+    assert pca.reconstruct(images, mean, basis).flatten(1).tolist() == [[0, 0.5], [1, 0.5]]
+    wide = torch.tensor([[2.0], [0.0]])  # a basis that overshoots: 0.5 ± 4·0.5
+    assert pca.reconstruct(images, mean, wide).flatten(1).tolist() == [[0, 0.5], [1, 0.5]]
