@@ -21,7 +21,7 @@ ARGUMENTS = $(foreach name,PROFILE NB DATA_DIR FACES SEED JOBS,$(name)="$($(name
 .PHONY: help report test lab data clean lock
 
 help: ## print the targets
-	@echo 'make TARGET [PROFILE=smoke|quick|full] [NB="03"] [DATA_DIR=dir] [SEED=n] [JOBS=n] [PY=python3]'
+	@echo 'make TARGET [PROFILE=smoke|quick|full] [NB="01 03"] [DATA_DIR=dir] [FACES=auto|photographs|avatars] [SEED=n] [JOBS=n] [PY=python3]'
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
 
 report: $(READY) ## run the notebooks and render reports/<profile>/index.html

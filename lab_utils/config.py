@@ -42,6 +42,7 @@ class VAELab:
     batch_size: PositiveInt
     learning_rate: PositiveFloat  # peak of the one-cycle schedule
     epochs: PositiveInt
+    first_beta: PositiveFloat  # weight of the KL term at the start, falling to 1 over the first half of training
     small_width: PositiveInt  # of the two networks that show report C's parametrisation
     small_images: PositiveInt  # that they see, the first so many of the training images
     small_epochs: PositiveInt  # times
@@ -53,17 +54,18 @@ class VAELab:
 VAE_LAB = {
     "smoke": VAELab(
         train_images=400, test_images=200, judge_epochs=1, latent=128, width=8, batch_size=50, learning_rate=3e-3,
-        epochs=3, small_width=8, small_images=400, small_epochs=1, importance_images=20, importance_samples=4, log_every=2,
+        epochs=3, first_beta=5.0, small_width=8, small_images=400, small_epochs=1, importance_images=20,
+        importance_samples=4, log_every=2,
     ),
     "quick": VAELab(
-        train_images=12_000, test_images=10_000, judge_epochs=3, latent=128, width=32, batch_size=64,
-        learning_rate=3e-3, epochs=6, small_width=16, small_images=6000, small_epochs=1, importance_images=200, importance_samples=20,
-        log_every=10,
+        train_images=12_000, test_images=10_000, judge_epochs=3, latent=128, width=24, batch_size=64,
+        learning_rate=4e-3, epochs=7, first_beta=5.0, small_width=16, small_images=6000, small_epochs=1,
+        importance_images=200, importance_samples=20, log_every=10,
     ),
     "full": VAELab(
         train_images=40_000, test_images=10_000, judge_epochs=8, latent=128, width=64, batch_size=64,
-        learning_rate=2e-3, epochs=60, small_width=64, small_images=40_000, small_epochs=5, importance_images=1000, importance_samples=100,
-        log_every=10,
+        learning_rate=2e-3, epochs=60, first_beta=5.0, small_width=64, small_images=40_000, small_epochs=5,
+        importance_images=1000, importance_samples=100, log_every=10,
     ),
 }  # fmt: skip
 

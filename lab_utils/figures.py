@@ -1,12 +1,13 @@
 """Arrays in, Figure out, with its alt text in ``fig.alt``. The only owner of style; knows no model."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 # Okabe and Ito's colours: told apart with any colour vision, and in grey.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -217,8 +218,12 @@ def line_panels(
         ordered = {name: series.get(name, ((), ())) for name in names}
         draw_lines(ax, ordered, x_label, y_labels[i], (levels or {}) if i == 0 else {}, zoom=False)
         ax.set_title(title)
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         if log:
             ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(NullFormatter())
         ax.get_legend().remove()
     handles, labels = fig.axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
@@ -243,10 +248,14 @@ def scatter(points: np.ndarray, marked: np.ndarray, names: tuple[str, str], alt:
 
 @styled
 def rate_distortion(points: Mapping[str, tuple[float, float]], kl: Mapping[str, Sequence[float]], alt: str) -> Figure:
-    """Left, distortion against rate, one named point per model; right, the KL of each model's dimensions, sorted."""
+    """Left, distortion against rate, one named point per model; right, the KL of each model's dimensions, sorted.
+
+    The points begin with the models of ``kl``, in its order and colours; further ones are grey.
+    """
     fig = Figure(figsize=(8.2, 3.5))
     left, right = fig.subplots(1, 2)
-    for (name, (rate, distortion)), colour in zip(points.items(), COLOURS, strict=False):
+    colours = chain(COLOURS[: len(kl)], repeat("#777777"))
+    for (name, (rate, distortion)), colour in zip(points.items(), colours, strict=False):
         left.plot(rate, distortion, "o", color=colour, ms=8)
         left.annotate(name, (rate, distortion), xytext=(7, 6), textcoords="offset points", fontsize=9)
     left.set_xscale("symlog", linthresh=1)

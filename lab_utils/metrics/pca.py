@@ -6,16 +6,16 @@ from torch import Tensor
 from lab_utils.data.batches import to_unit
 
 
-def fit_pca(images: Tensor, components: int, stream: torch.Generator, rounds: int = 6) -> tuple[Tensor, Tensor]:
+def fit_pca(images: Tensor, components: int, stream: torch.Generator, rounds: int = 3) -> tuple[Tensor, Tensor]:
     """Mean (D) and orthonormal basis (D×components) of uint8 images N×C×H×W, in [0, 1] and flattened to D.
 
-    Randomised subspace iteration (Halko, Martinsson and Tropp 2011, algorithm 4.4) with ten more directions than
+    Randomised subspace iteration (Halko, Martinsson and Tropp 2011, algorithm 4.4) with twice as many directions as
     asked for: only one part of the split is float at a time, so that 200,000 images need little memory.
     """
     parts = images.split(1000)
     mean = sum(to_unit(part).sum(0).double() for part in parts).flatten() / len(images)
     mean = mean.float()
-    width = min(components + 10, len(images), len(mean))
+    width = min(2 * components, len(images), len(mean))
     basis = torch.randn(len(mean), width, generator=stream, device=images.device)
     for _ in range(rounds):
         basis = torch.linalg.qr(basis).Q
