@@ -29,6 +29,45 @@ def test_changes_replace_single_settings():
     assert dataclasses.replace(lab, mlp_epochs=3) == config.settings("03", "smoke")
 
 
+@pytest.mark.parametrize("weights", [(), (0.1, 3.0), (5,)])
+def test_a_setting_may_hold_several_values(weights):
+    assert config.settings("02", "smoke", {"more_weights": weights}).more_weights == weights
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ([10.0], r"more_weights=\[10.0\].*tuple"),
+        (10.0, "more_weights=10.0.*tuple"),
+        ((10.0, -1.0), "more_weights=-1.0.*greater than or equal to 0"),
+        (("10",), "more_weights='10'.*number"),
+    ],
+)
+def test_bad_values_among_several_are_one_line(weights, says):
+    with pytest.raises(LabError, match=f"CHANGES: {says}") as error:
+        config.settings("02", "smoke", {"more_weights": weights})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("profile", config.PROFILES)
+def test_notebooks_01_and_02_share_the_face_judge(profile):
+    one, other = (config.settings(notebook, profile) for notebook in ("01", "02"))
+    for name in ("train_images", "test_images", "judge_epochs"):
+        assert getattr(one, name) == getattr(other, name), name
+
+
+@pytest.mark.parametrize("profile", config.PROFILES)
+@pytest.mark.parametrize("notebook", config.LABS)
+def test_every_lab_has_batches_to_train_on(notebook, profile):
+    lab = config.settings(notebook, profile)
+    drawn = config.AVATARS[profile][0] if "faces" in data_of(notebook) else lab.train_images
+    assert min(lab.train_images, drawn) >= lab.batch_size
+
+
+def data_of(notebook):
+    return next(entry.data for name, entry in NOTEBOOKS.items() if name.startswith(notebook))
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from lab_utils import judges
+from lab_utils.data.batches import to_unit
 from lab_utils.metrics import control
+from lab_utils.models.classifier import DigitClassifier, FaceClassifier
 
 
 def test_probes_find_a_label_that_is_there_and_none_that_is_not():
@@ -54,11 +56,11 @@ def test_hits_compare_reading_and_wish():
 
 
 def test_the_judge_learns_and_is_the_same_from_the_cache(run, blobs, tmp_path, capsys):
-    fresh = judges.digit_judge(run, *blobs, epochs=20, cache=tmp_path)
+    fresh = judges.digit_judge(run, *blobs, epochs=40, cache=tmp_path)
     assert "from the cache" not in capsys.readouterr().out
     x = blobs[0].float() / 255
     assert control.hits(fresh, x, blobs[1]).mean() > 0.9
-    cached = judges.digit_judge(run, *blobs, epochs=20, cache=tmp_path)
+    cached = judges.digit_judge(run, *blobs, epochs=40, cache=tmp_path)
     assert "from the cache" in capsys.readouterr().out
     with torch.no_grad():
         assert torch.equal(fresh(x), cached(x))
@@ -69,4 +71,65 @@ def test_other_data_or_another_seed_trains_another_judge(run, blobs, tmp_path):
     judges.digit_judge(run, *blobs, epochs=1, cache=tmp_path)
     judges.digit_judge(run, blobs[0].flip(0), blobs[1], epochs=1, cache=tmp_path)
     judges.digit_judge(type(run)(1, run.device, run.precision), *blobs, epochs=1, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+class Channels(torch.nn.Module):
+    """Three attributes: whether red, green and blue are bright."""
+
+    def forward(self, x):
+        return x.mean((2, 3)) - 0.5
+
+
+def test_attributes_are_read_where_logits_are_positive():
+    images = torch.zeros(5, 3, 2, 2, dtype=torch.uint8)
+    images[0, 0] = images[1, 1:] = images[3] = 200
+    images[4] = 127  # just below the middle
+    expected = [[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 1, 1], [0, 0, 0]]
+    for seen in (images, to_unit(images)):
+        assert control.attributes_read(Channels(), seen, batch=2).tolist() == expected
+
+
+def test_balanced_accuracy_by_hand():
+    true = torch.tensor([[1, 1, 0, 1], [1, 1, 0, 1], [1, 0, 1, 1], [0, 0, 0, 1]]).float()
+    read = torch.tensor([[1, 1, 0, 1], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 1]]).float()
+    # 2 of 3 with and 1 of 1 without; all; 0 of 1 with and 3 of 3 without; nobody is without
+    found = control.balanced_accuracy(read, true)
+    assert found[:3].tolist() == pytest.approx([5 / 6, 1, 0.5])
+    assert found[3].isnan()
+    assert control.balanced_accuracy(read, 0 * true).isnan().all()
+
+
+def test_one_answer_for_all_is_chance():
+    true = torch.tensor([[1.0], [1], [1], [0]])
+    assert control.balanced_accuracy(torch.ones(4, 1), true).item() == 0.5
+    assert control.balanced_accuracy(1 - true, true).item() == 0
+
+
+def test_the_face_judge_learns_and_is_the_same_from_the_cache(run, portraits, tmp_path, capsys):
+    images, attributes = portraits
+    fresh = judges.face_judge(run, images, attributes, epochs=12, cache=tmp_path)
+    assert "from the cache" not in capsys.readouterr().out
+    assert control.balanced_accuracy(control.attributes_read(fresh, images), attributes).min() > 0.9
+    cached = judges.face_judge(run, images, attributes, epochs=12, cache=tmp_path)
+    assert "face judge: from the cache" in capsys.readouterr().out
+    assert not fresh.training
+    assert not cached.training
+    with torch.no_grad():
+        assert torch.equal(fresh(to_unit(images)), cached(to_unit(images)))
+    assert cached.head.out_features == 2
+
+
+def test_judges_of_digits_and_of_faces_are_not_mixed_up(run, blobs, portraits, tmp_path, capsys):
+    for _ in range(2):
+        assert isinstance(judges.digit_judge(run, *blobs, epochs=1, cache=tmp_path), DigitClassifier)
+        assert isinstance(judges.face_judge(run, *portraits, epochs=1, cache=tmp_path), FaceClassifier)
+    assert sorted(path.name.rsplit("-", 1)[0] for path in tmp_path.iterdir()) == ["digit-judge", "face-judge"]
+    assert capsys.readouterr().out.count("from the cache") == 2
+
+
+def test_other_attributes_or_fewer_images_train_another_face_judge(run, portraits, tmp_path):
+    images, attributes = portraits
+    for split in (portraits, (images, 1 - attributes), (images[:100], attributes[:100])):
+        judges.face_judge(run, *split, epochs=1, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3

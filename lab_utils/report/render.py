@@ -31,7 +31,7 @@ SHOWN = (  # kinds of output, the best first; scripts and widgets are left to th
     "text/latex",
     "text/plain",
 )
-LARGE_PICTURE = 60_000  # bytes of a WebP without loss; plots are below, sheets of photographs above
+LARGE_PICTURE = 60_000  # bytes of a WebP without loss; most plots are below, sheets of photographs above
 LONG_LINE = 44  # characters that fit on a telephone; a longer block scrolls and must be reachable by keyboard
 
 # What latex2mathml does not know or writes in a way that MathML Core, and so Chromium, does not show.
@@ -120,15 +120,20 @@ def render(notebook: NotebookNode, page: dict[str, Any], ids: set[str]) -> str:
 def webp(png: str) -> str:
     """A PNG as a WebP that looks the same, both base64: photographs make a page five times as heavy otherwise.
 
-    Without loss where that is small enough; the PNG itself is in ``figures/`` if the picture is a deliverable.
+    Without loss where that is small enough, or smaller; the PNG itself is in ``figures/`` if the picture is a
+    deliverable.
     """
-    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
-    for choice in ({"lossless": True}, {"quality": 90}):
-        buffer = io.BytesIO()
-        picture.save(buffer, "webp", method=4, **choice)
-        if buffer.tell() <= LARGE_PICTURE:
-            break
-    return base64.b64encode(buffer.getvalue()).decode()
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA")
+    written = saved_as_webp(picture, lossless=True)
+    if len(written) > LARGE_PICTURE:
+        written = min(written, saved_as_webp(picture, quality=90), key=len)
+    return base64.b64encode(written).decode()
+
+
+def saved_as_webp(picture: Image.Image, **choice: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "webp", method=4, **choice)
+    return buffer.getvalue()
 
 
 def has_title(notebook: NotebookNode) -> bool:
