@@ -84,7 +84,8 @@ def test_fcd_of_equal_sets_is_zero_and_of_different_ones_is_not(judge, faces):
 def test_fcd_takes_bytes_and_numbers_alike_in_any_batches(judge, faces):
     worse = 255 - faces
     whole = fidelity.fcd(judge, worse, faces)
-    assert fidelity.fcd(judge, to_unit(worse), faces) == pytest.approx(whole, rel=1e-5)
+    for off in (0, 0.4, -0.4):  # of a byte: it is rounded
+        assert fidelity.fcd(judge, to_unit(worse) + off / 255, faces) == pytest.approx(whole, rel=1e-5)
     assert fidelity.fcd(judge, worse, to_unit(faces)) == pytest.approx(whole, rel=1e-5)
     assert fidelity.fcd(judge, worse, faces, batch=33) == pytest.approx(whole, rel=1e-3)
 
