@@ -93,7 +93,7 @@ KL_LAB = {
     ),
     "quick": KLLab(
         train_images=12_000, test_images=10_000, judge_epochs=3, latent=50, width=16, batch_size=100,
-        learning_rate=2e-3, epochs=4, more_weights=(), log_every=10,
+        learning_rate=3e-3, epochs=5, more_weights=(), log_every=10,
     ),
     "full": KLLab(
         train_images=40_000, test_images=10_000, judge_epochs=8, latent=50, width=64, batch_size=100,

@@ -121,7 +121,7 @@ def classifier_step(
         with autocast(run):
             features = model.features(x)
             if dropout:
-                kept = torch.rand(features.shape, generator=stream, device=stream.device) >= dropout
+                kept = torch.rand(features.shape, generator=stream, device=stream.device) < 1 - dropout
                 features = features * kept / (1 - dropout)
             logits = model.head(features)
         loss = criterion(logits.float(), labels)

@@ -43,7 +43,7 @@ class FaceClassifier(nn.Module):
             *block(96, 96, 3, 1),
             *block(96, 128, 3, 2),  # → 128×low×low
             nn.Flatten(),
-            nn.Linear(128 * low * low, 128), nn.ReLU(),
+            nn.Linear(128 * low * low, 128), nn.BatchNorm1d(128), nn.ReLU(),  # without it half of the features die
         )  # fmt: skip
         self.head = nn.Linear(128, attributes)
 
