@@ -77,7 +77,9 @@ VAE = Notebook(
         "vae.active_units": Metric(
             "Latent dimensions in use, Var(μ) > 0.01", "dimensions", True, targets={"quick": 116, "full": 116}
         ),
-        "vae.tsne_trustworthiness": Metric("Neighbours in the map that are neighbours in z", "index", True),
+        "vae.tsne_trustworthiness": Metric(
+            "Trustworthiness of the map, 12 neighbours (1: no false ones)", "index", True
+        ),
         "vae.knn_accuracy": Metric("Attribute of a test image by the majority of 15 neighbours in z", "fraction", True),
         "vae.fcd": Metric("Fréchet classifier distance, prior samples to test images", "squared distance", False),
     },

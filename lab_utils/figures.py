@@ -94,7 +94,7 @@ def panels(sheets: Mapping[str, np.ndarray], alt: str, *, columns: int, across: 
     """Several titled sheets side by side, each images N×C×H×W in [0, 1] with ``columns`` to a row."""
     down = -(-len(sheets) // across)
     rows = max(-(-len(images) // columns) for images in sheets.values())
-    fig = Figure(figsize=(width, down * ((width / across - 0.1) * rows / columns + 0.32)))
+    fig = Figure(figsize=(width, down * ((width / across - 0.1) * rows / columns + 0.42)))
     for ax, (title, images) in zip(fig.subplots(down, across, squeeze=False).flat, sheets.items(), strict=False):
         draw_mosaic(ax, images, columns)
         ax.set_title(title, loc="center")
@@ -252,7 +252,7 @@ def rate_distortion(points: Mapping[str, tuple[float, float]], kl: Mapping[str, 
 
     The points begin with the models of ``kl``, in its order and colours; further ones are grey.
     """
-    fig = Figure(figsize=(8.2, 3.5))
+    fig = Figure(figsize=(8.2, 3.7))
     left, right = fig.subplots(1, 2)
     colours = chain(COLOURS[: len(kl)], repeat("#777777"))
     for (name, (rate, distortion)), colour in zip(points.items(), colours, strict=False):
@@ -266,7 +266,7 @@ def rate_distortion(points: Mapping[str, tuple[float, float]], kl: Mapping[str, 
     right.set_yscale("symlog", linthresh=0.01)
     right.set_ylim(bottom=0)
     right.set(xlabel="dimension of z, largest KL first", ylabel="KL, nats/image")
-    right.legend(fontsize=9)
+    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     fig.alt = alt
     return fig
 
