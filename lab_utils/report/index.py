@@ -129,14 +129,16 @@ def verdict(value: float | None, goal: float | None, others: bool, higher_is_bet
 
 
 def number(value: float | None) -> str:
-    """A value with the digits that mean something: two decimals from 10 on, three below."""
+    """A value with the digits that mean something: two decimals from 10 on, three below, three digits below 0.1."""
     if value is None:
         return "not finite"
     if isinstance(value, int):
         return f"{value:,}"
     if value and abs(value) < 0.001:
         return f"{value:.2e}"
-    return f"{value:,.2f}" if abs(value) >= 10 else f"{value:.3f}"
+    if abs(value) >= 10:
+        return f"{value:,.2f}"
+    return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
