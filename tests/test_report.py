@@ -563,7 +563,15 @@ def test_importing_the_report_does_not_import_torch():
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(13837.3, "13,837.30"), (32.864, "32.86"), (0.819, "0.819"), (0.005742, "0.00574"), (-7e-5, "-7.00e-05"), (128, "128"), (0.0, "0.000")],
-)  # fmt: skip
+    [
+        (13837.3, "13,837.30"),
+        (32.864, "32.86"),
+        (0.819, "0.819"),
+        (0.005742, "0.00574"),
+        (-7e-5, "-7.00e-05"),
+        (128, "128"),
+        (0.0, "0.000"),
+    ],
+)
 def test_the_grading_sheet_shows_the_digits_that_mean_something(value, shown):
     assert index.number(value) == shown
