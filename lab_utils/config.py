@@ -190,3 +190,18 @@ def data_dir(name: str) -> Path | None:
     """The folder that a notebook's DATA_DIR names, or the shell's variable DATA_DIR; None for neither."""
     name = name or os.environ.get("DATA_DIR", "")
     return Path(name) if name else None
+
+
+def directory(data_dir: str | Path, holds: str) -> Path:
+    """A DATA_DIR that is there and can be read; ``holds`` says in the LabError what it is wanted for."""
+    try:
+        os.listdir(data_dir)
+    except FileNotFoundError:
+        trouble = "there is no such directory"
+    except NotADirectoryError:
+        trouble = "this is not a directory"
+    except OSError as error:
+        trouble = f"cannot be read ({error.strerror})"
+    else:
+        return Path(data_dir)
+    raise LabError(f"DATA_DIR={data_dir}: {trouble}; give one that holds {holds}, or leave DATA_DIR out")

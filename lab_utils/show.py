@@ -16,7 +16,7 @@ from IPython.display import Code, Image, Markdown, display
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lab_utils.catalogue import NOTEBOOKS, Metric, target
+from lab_utils.catalogue import NOTEBOOKS, Metric, number, target
 from lab_utils.config import LabError
 
 METRICS_MIME = "application/vnd.lab.metrics+json"
@@ -148,11 +148,6 @@ def metrics(
         },
         raw=True,
     )
-
-
-def number(value: float) -> str:
-    """Four significant digits, never as a power of ten where the number is large."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def bound(spec: Metric, profile: str, sources: set[str]) -> str:

@@ -21,7 +21,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from lab_utils import figures, show
+from lab_utils import catalogue, figures, show
 from lab_utils.catalogue import Metric, Notebook
 from lab_utils.config import AVATARS, ROOT, LabError
 from lab_utils.data import digits, faces
@@ -564,14 +564,18 @@ def test_importing_the_report_does_not_import_torch():
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
+        (123456789.0, "123,456,789.00"),
+        (-19876.5, "-19,876.50"),
         (13837.3, "13,837.30"),
         (32.864, "32.86"),
         (0.819, "0.819"),
         (0.005742, "0.00574"),
         (-7e-5, "-7.00e-05"),
         (128, "128"),
+        (18000, "18,000"),
         (0.0, "0.000"),
+        (None, "not finite"),
     ],
 )
-def test_the_grading_sheet_shows_the_digits_that_mean_something(value, shown):
-    assert index.number(value) == shown
+def test_pages_and_index_write_numbers_with_the_digits_that_mean_something(value, shown):
+    assert catalogue.number(value) == shown

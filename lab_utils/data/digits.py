@@ -84,7 +84,7 @@ def load(data_dir: str | Path | None = None, mirrors: Sequence[str] = MIRRORS) -
     Raises LabError if ``data_dir`` is not a readable directory, if one of the files is missing, cut short
     or not the published one, or if a download cannot be written.
     """
-    folder = _directory(data_dir) if data_dir else config.DATA
+    folder = config.directory(data_dir, "MNIST/raw") if data_dir else config.DATA
     arrays = _find(folder) or _find(config.DATA)
     if arrays is None:
         archives, trouble = _download(mirrors)
@@ -141,21 +141,6 @@ def _fallback() -> Digits:
 
 
 # Files
-
-
-def _directory(data_dir: str | Path) -> Path:
-    folder = Path(data_dir)
-    try:
-        os.listdir(folder)
-    except FileNotFoundError:
-        trouble = "there is no such directory"
-    except NotADirectoryError:
-        trouble = "this is not a directory"
-    except OSError as error:
-        trouble = f"cannot be read ({error.strerror})"
-    else:
-        return folder
-    raise LabError(f"DATA_DIR={data_dir}: {trouble}; give one that holds MNIST/raw, or leave DATA_DIR out")
 
 
 def _find(folder: Path) -> list[np.ndarray] | None:

@@ -92,7 +92,7 @@ def load(
         raise LabError(f"FACES={faces!r}: choose one of {', '.join(CHOICES)}")
     if faces == "avatars":
         return _avatars(size, avatars_drawn, cache)
-    places = {"DATA_DIR": _directory(data_dir)} if data_dir else {}
+    places = {"DATA_DIR": config.directory(data_dir, "faces or celeba")} if data_dir else {}
     places["data"] = config.DATA
     for place, folder in places.items():
         if found := _course(folder):
@@ -348,21 +348,6 @@ def _agree(one: Path, names: Iterable[str], other: Path, known: Container[str]) 
 
 
 # Lists and folders
-
-
-def _directory(data_dir: str | Path) -> Path:
-    folder = Path(data_dir)
-    try:
-        os.listdir(folder)
-    except FileNotFoundError:
-        trouble = "there is no such directory"
-    except NotADirectoryError:
-        trouble = "this is not a directory"
-    except OSError as error:
-        trouble = f"cannot be read ({error.strerror})"
-    else:
-        return folder
-    raise LabError(f"DATA_DIR={data_dir}: {trouble}; give one that holds faces or celeba, or leave DATA_DIR out")
 
 
 def _complete(home: Path, parts: Sequence[str]) -> bool:

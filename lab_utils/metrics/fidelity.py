@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from lab_utils.data.batches import to_unit
 from lab_utils.losses import squared_error
 
 
@@ -17,7 +18,7 @@ class JudgeFeatures(nn.Module):
         self.num_features = judge.head.in_features
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.features(images.float() / 255)
+        return self.features(to_unit(images))
 
 
 @torch.no_grad()

@@ -5,6 +5,8 @@ from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
+from lab_utils.losses import kl_to_standard_normal
+
 
 def active_units(mu: Tensor, threshold: float = 0.01) -> int:
     """Number of dimensions whose μ varies over the images, Var(μ) > 0.01 (Burda et al. 2016, section 5.2); N×latent."""
@@ -13,7 +15,7 @@ def active_units(mu: Tensor, threshold: float = 0.01) -> int:
 
 def kl_per_dimension(mu: Tensor, log_var: Tensor) -> Tensor:
     """KL(q(z_j|x) ‖ N(0, 1)) of each dimension, latent, averaged over images; inputs N×latent."""
-    return 0.5 * (mu.square() + log_var.exp() - log_var - 1).mean(0)
+    return kl_to_standard_normal(mu.reshape(-1, 1), log_var.reshape(-1, 1)).view(mu.shape).mean(0)
 
 
 def map_2d(mu: Tensor, seed: int) -> tuple[Tensor, float]:

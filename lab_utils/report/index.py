@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lab_utils.catalogue import FALLBACKS, Metric, Notebook, target
+from lab_utils.catalogue import FALLBACKS, Metric, Notebook, number, target
 from lab_utils.report.render import css, environment
 
 
@@ -126,19 +126,6 @@ def verdict(value: float | None, goal: float | None, others: bool, higher_is_bet
     if others:
         return "other data"
     return "met" if (value >= goal if higher_is_better else value <= goal) else "not met"
-
-
-def number(value: float | None) -> str:
-    """A value with the digits that mean something: two decimals from 10 on, three below, three digits below 0.1."""
-    if value is None:
-        return "not finite"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if value and abs(value) < 0.001:
-        return f"{value:.2e}"
-    if abs(value) >= 10:
-        return f"{value:,.2f}"
-    return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
