@@ -7,7 +7,6 @@ import inspect
 import io
 from collections.abc import Mapping
 from dataclasses import asdict
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from lab_utils.catalogue import NOTEBOOKS, Metric, number, target
 from lab_utils.config import LabError
+from lab_utils.report import tables
 
 METRICS_MIME = "application/vnd.lab.metrics+json"
 PROVENANCE_MIME = "application/vnd.lab.provenance+json"
@@ -52,16 +52,13 @@ def table(frame: pd.DataFrame, caption: str = "", digits: int = 2) -> None:
 
 def html_table(frame: pd.DataFrame, digits: int = 2) -> str:
     """A table with text to the left and numbers to the right, real numbers with the given digits."""
-    side = {name: "right" if pd.api.types.is_numeric_dtype(frame[name]) else "left" for name in frame}
+    side = ["right" if pd.api.types.is_numeric_dtype(frame[name]) else "left" for name in frame]
 
-    def cell(tag: str, name: str, value: Any) -> str:
-        shown = f"{value:.{digits}f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
-        return f'<{tag} style="text-align: {side[name]}">{escape(str(shown))}</{tag}>'
+    def shown(value: Any) -> Any:
+        return f"{value:.{digits}f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
 
-    head = "".join(cell("th", name, name) for name in frame)
-    rows = ["".join(cell("td", name, row[name]) for name in frame) for row in frame.to_dict("records")]
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    rows = [[shown(row[name]) for name in frame] for row in frame.to_dict("records")]
+    return tables.markup(list(frame), rows, side)
 
 
 def settings(lab: Any) -> None:
@@ -156,6 +153,52 @@ def bound(spec: Metric, profile: str, sources: set[str]) -> str:
     if goal is None:
         return ""
     return f"{'≥' if spec.higher_is_better else '≤'} {goal:g}{' (set for other data)' if elsewhere else ''}"
+
+
+def comparison(
+    rows: Mapping[str, Mapping[str, str]], measured: Mapping[str, Mapping], *, notebook: str, kind: str, data: dict
+) -> None:
+    """Show numbers of this notebook beside those of others, which the report fills in when it makes the page.
+
+    ``rows`` maps a line of words to ``{notebook: metric}``, in the names of the catalogue, this notebook among them;
+    ``measured`` and ``data`` are as for ``metrics``. Numbers of another notebook are filled in if it ended well on
+    data of this ``kind``, "digits" or "faces", with the same SHA-256. LabError if the catalogue does not know a
+    metric, or if this notebook has not measured one.
+    """
+    for wanted in rows.values():
+        for name, metric in wanted.items():
+            check_comparable(name, metric, kind)
+    own = {wanted[notebook] for wanted in rows.values() if notebook in wanted}
+    if missing := sorted(own - set(measured)):
+        raise LabError(f"{notebook}: its comparison needs {', '.join(missing)}; measure it first")
+    units = {name: spec.unit for name, spec in NOTEBOOKS[notebook].metrics.items()}
+    asked = {
+        "notebook": notebook,
+        "measured": {name: {"unit": units[name], **measured[name]} for name in sorted(own)},
+        "kind": kind,
+        "sha256": data[kind]["sha256"],
+        "rows": list(rows.items()),  # a notebook's file sorts the keys of a dict
+    }
+    head, cells = tables.compared(asked, {}, tables.titles(NOTEBOOKS))
+    note = f"The report (make report) fills in what other notebooks measured on the same {kind}."
+    frame = pd.DataFrame(cells, columns=head)
+    display(
+        {
+            tables.COMPARISON: asked,
+            "text/html": f"{html_table(frame)}<p>{note}</p>",
+            "text/plain": f"{frame.to_string(index=False)}\n{note}",
+        },
+        raw=True,
+    )
+
+
+def check_comparable(name: str, metric: str, kind: str) -> None:
+    """LabError unless the catalogue says that a notebook uses this kind of data and measures the metric."""
+    entry = NOTEBOOKS.get(name)
+    if entry is None or metric not in entry.metrics or kind not in entry.data:
+        raise LabError(
+            f"comparison: the catalogue has no {metric} of {name} on {kind}; take notebook and metric from it"
+        )
 
 
 def in_words(value: Any) -> str:

@@ -25,7 +25,7 @@ from lab_utils import catalogue, figures, show
 from lab_utils.catalogue import Metric, Notebook
 from lab_utils.config import AVATARS, ROOT, LabError
 from lab_utils.data import digits, faces
-from lab_utils.report import index, outputs, render
+from lab_utils.report import index, outputs, render, tables
 from lab_utils.report.__main__ import main
 from lab_utils.report.execute import judge
 from lab_utils.report.pipeline import command
@@ -304,6 +304,117 @@ def test_a_failure_replaces_what_an_earlier_run_left(lab, capsys):
     metrics = json.loads((folder / "metrics/01_good.json").read_text())
     assert (metrics["status"], metrics["metrics"]) == ("failed", {})
     assert not list((folder / "figures/01_good").iterdir())
+
+
+def comparing(name: str, value: float, sha256: str = "aa", end: str = "") -> nbformat.NotebookNode:
+    """A toy that sets its own number beside that of the other toy, shows its metrics and then runs ``end``."""
+    asked = {
+        "notebook": name,
+        "measured": {"a.loss": {"value": value, "unit": "nats/image", "n": 2}},
+        "kind": "digits",
+        "sha256": sha256,
+        "rows": [["the loss", dict.fromkeys(CATALOGUE, "a.loss")]],
+    }
+    record = {
+        "device": "cpu",
+        "data": {"digits": {"source": f"digits-{sha256}", "sha256": sha256}},
+        "metrics": {"a.loss": {"value": value, "unit": "nats/image", "interval": [value - 1, value + 1], "n": 1000}},
+    }
+    shown = f"""
+display({{{tables.COMPARISON!r}: {asked!r}, "text/html": "<p>as shown live</p>"}}, raw=True)
+display({{{outputs.METRICS!r}: {record!r} | {{"seed": SEED}}, "text/html": "<p>metrics</p>"}}, raw=True)
+"""
+    return notebook(PARAMETERS, ("from IPython.display import display" + shown,), (end or "'done'",))
+
+
+def compared_cells(folder: Path, name: str) -> tuple[list[str], str]:
+    """The cells of the comparison on a page, after its words, and the sentences under it."""
+    page = BeautifulSoup((folder / "html" / f"{name}.html").read_text(), "html.parser")
+    assert "as shown live" not in [output.get_text(strip=True) for output in page.select("div.output")]
+    container = page.select_one("div.output.html > div.table")
+    words, *cells = [cell.get_text() for cell in container.table.tbody.find_all("td")]
+    assert words == "the loss"
+    return cells, container.find_next_sibling("p").get_text()
+
+
+def test_a_page_is_filled_when_the_other_notebook_has_run_and_empty_when_that_no_longer_holds(lab):
+    toys = {"n01_good": comparing("01_good", 3.25), "n02_other": comparing("02_other", 12.5)}
+    code, folder = lab("NB=1", "SEED=3", **toys)
+    executed = (folder / "notebooks/01_good.ipynb").read_bytes()
+    own, other = "3.250 nats/image (n 2)", "12.50 nats/image (95 %: 11.50 to 13.50; n 1,000)"
+    ran = "01 Notebook 01_good (this page): seed 3, cpu. 02 Notebook 02_other: "
+    assert code == 0
+    assert compared_cells(folder, "01_good") == ([own, "not run"], f"{ran}not run in this report.")
+
+    lab("NB=2", "SEED=4")
+    assert compared_cells(folder, "01_good") == ([own, other], f"{ran}seed 4, cpu.")
+    link = BeautifulSoup((folder / "html/01_good.html").read_text(), "html.parser").select_one("main p > a")
+    assert (folder / "html" / link["href"]).name == "02_other.html"
+    cells, origins = compared_cells(folder, "02_other")  # the other order: 01 was there first
+    assert cells == ["3.250 nats/image (95 %: 2.250 to 4.250; n 1,000)", "12.50 nats/image (n 2)"]
+    assert origins == "01 Notebook 01_good: seed 3, cpu. 02 Notebook 02_other (this page): seed 4, cpu."
+    assert (folder / "notebooks/01_good.ipynb").read_bytes() == executed
+    shown = nbformat.reads(executed.decode(), as_version=4).cells[-2].outputs[0].data
+    assert shown["text/html"] == "<p>as shown live</p>"
+
+    lab("NB=2", n02_other=comparing("02_other", 12.5, sha256="bb"))
+    says = "not run on the digits of this page, but on others (digits-bb)."
+    assert compared_cells(folder, "01_good") == ([own, "not run"], ran + says)
+
+    lab("NB=2", n02_other=comparing("02_other", 12.5, end="1 / 0"))
+    assert json.loads((folder / "metrics/02_other.json").read_text())["metrics"]["a.loss"]["value"] == 12.5
+    assert compared_cells(folder, "01_good") == ([own, "not run"], f"{ran}not run to its end (failed).")
+
+
+ASKED = {
+    "notebook": "02_b",
+    "measured": {"b.x": {"value": 0.25, "unit": "", "seeds": 3}},
+    "kind": "faces",
+    "sha256": "aa",
+    "rows": [["both <x>", {"02_b": "b.x", "01_a": "a.x"}], ["theirs", {"01_a": "a.y"}]],
+}
+THEIRS = {"status": "ok", "seed": 0, "device": "cuda", "data": {"faces": {"source": "<s>", "sha256": "aa"}}}
+
+
+def filled(record: dict | None) -> tuple[list[str], str]:
+    """Cells of a comparison of 02_b with a notebook that left this record, and the sentence on that notebook."""
+    records = {"02_b": THEIRS | {"metrics": {"b.x": {}}}} | ({"01_a": record} if record else {})
+    page = BeautifulSoup(tables.filled(ASKED, records, {"01_a": "01 A & <i>"}), "html.parser")
+    assert page.find(["x", "i", "s"]) is None
+    assert [cell.get_text() for cell in page.find_all("th")] == ["measured", "01 A & <i>", "02_b"]
+    rows = [[cell.get_text() for cell in row.find_all("td")] for row in page.find_all("tr")[1:]]
+    assert [words for words, *_ in rows] == ["both <x>", "theirs"]
+    assert [own for *_, own in rows] == ["0.250 (3 seeds)", ""]
+    return [theirs for _, theirs, _ in rows], page.p.get_text().split(" 02_b (this page)")[0]
+
+
+@pytest.mark.parametrize(
+    ("record", "cells", "says"),
+    [
+        (None, ["not run", "not run"], "not run in this report"),
+        ({"status": "interrupted"}, ["not run", "not run"], "not run to its end (interrupted)"),
+        (
+            {"data": {"faces": {"source": "<s>", "sha256": "ab"}}},
+            ["not run", "not run"],
+            "not run on the faces of this page, but on others (<s>)",
+        ),
+        (
+            {"data": {"digits": {"source": "mnist", "sha256": "aa"}}},
+            ["not run", "not run"],
+            "not run on the faces of this page, but on others (none)",
+        ),
+        ({}, ["2.00e-04 bits", "not finite"], "seed 0, cuda"),
+        (
+            {"metrics": {"a.x": {"value": 7, "unit": "faces"}}, "device": None},
+            ["7 faces", "not run"],
+            "seed 0, device not stated, but its record holds no a.y",
+        ),
+    ],
+)
+def test_a_comparison_is_filled_only_from_a_good_run_on_equal_data(record, cells, says):
+    measured = {"a.x": {"value": 2e-4, "unit": "bits"}, "a.y": {"value": None, "unit": ""}}
+    given = None if record is None else THEIRS | {"metrics": measured} | record
+    assert filled(given) == (cells, f"01 A & <i>: {says}.")
 
 
 def test_a_killed_kernel_is_a_failure_and_other_results_stay(lab, capsys):

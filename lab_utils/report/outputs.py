@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from lab_utils.report.files import write_whole
+from lab_utils.report.tables import COMPARISON, filled
 
 METRICS = "application/vnd.lab.metrics+json"
 PROVENANCE = "application/vnd.lab.provenance+json"
@@ -101,6 +103,14 @@ def metrics_record(
         "data": shown.get("data") or data,
         "metrics": shown.get("metrics", {}),
     }
+
+
+def fill_comparisons(notebook: NotebookNode, records: Mapping[str, dict], named: Mapping[str, str]) -> None:
+    """Put the table, filled from the metrics files, in the place of every comparison across notebooks."""
+    for cell in notebook.cells:
+        for output in displayed(cell, COMPARISON):
+            asked = finite(output.data[COMPARISON])
+            output.data = NotebookNode({"text/html": filled(asked, records, named)})
 
 
 def to_json(value: Any) -> str:

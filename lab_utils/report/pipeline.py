@@ -22,6 +22,7 @@ from lab_utils.report.files import write_whole
 from lab_utils.report.index import device_line, duration, render_index, source_lines
 from lab_utils.report.render import render
 from lab_utils.report.request import Request
+from lab_utils.report.tables import titles
 
 
 @dataclass(frozen=True)
@@ -166,21 +167,22 @@ def where(outcome: Outcome) -> str:
 def write_pages(manifest: dict[str, Any], places: Places, request: Request) -> None:
     """Write every page anew, then the index, then the manifest that vouches for them.
 
-    All of them, because a page links to its neighbours.
+    All of them, because a page links to its neighbours and compares its numbers with theirs.
     """
-    runs, metrics = manifest["notebooks"], {}
-    for name in runs:
-        if name in places.catalogue:
-            metrics[name] = provenance.read_json(places.folder / "metrics" / f"{name}.json")
-            write_whole(places.folder / "html" / f"{name}.html", page(name, runs, places))
+    runs = manifest["notebooks"]
+    known = [name for name in runs if name in places.catalogue]
+    metrics = {name: provenance.read_json(places.folder / "metrics" / f"{name}.json") for name in known}
+    for name in known:
+        write_whole(places.folder / "html" / f"{name}.html", page(name, runs, metrics, places))
     text = render_index(manifest["profile"], runs, metrics, places.catalogue, command(manifest, request))
     write_whole(places.folder / "index.html", text)
     provenance.write_manifest(places.folder, manifest)
 
 
-def page(name: str, runs: dict[str, Any], places: Places) -> str:
+def page(name: str, runs: dict[str, Any], metrics: dict[str, Any], places: Places) -> str:
     """The page of one notebook, from what lies in the profile's folder."""
     notebook = nbformat.read(places.folder / "notebooks" / f"{name}.ipynb", as_version=4)
+    outputs.fill_comparisons(notebook, metrics, titles(places.catalogue))
     run, entry = runs[name], places.catalogue[name]
     order = [other for other in places.catalogue if other in runs]
     at = order.index(name)
@@ -206,7 +208,7 @@ def page_facts(run: dict[str, Any], profile: str) -> list[tuple[str, str]]:
 
 
 def neighbour(name: str, places: Places) -> dict[str, str]:
-    return {"href": f"{name}.html", "title": f"{name.split('_')[0]} {places.catalogue[name].title}"}
+    return {"href": f"{name}.html", "title": titles(places.catalogue)[name]}
 
 
 def failure(name: str, run: dict[str, Any], places: Places) -> dict[str, Any] | None:
