@@ -106,6 +106,26 @@ def test_one_answer_for_all_is_chance():
     assert control.balanced_accuracy(1 - true, true).item() == 0
 
 
+def test_flips_and_other_attributes_by_hand():
+    off = torch.tensor([[0, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1], [1, 0, 1, 0]]).float()
+    on = torch.tensor([[1, 1, 0, 1], [0, 1, 0, 0], [1, 1, 0, 1], [0, 1, 0, 1]]).float()
+    assert control.flipped(off, on, 0).tolist() == [1, 0, 0, 0]  # backwards, in the last pair, is no flip
+    assert control.flipped(off, on, 1).tolist() == [0, 1, 0, 1]
+    assert control.others_agree(off, on, 0).tolist() == pytest.approx([1, 2 / 3, 2 / 3, 0])
+    assert control.others_agree(off, on, 1).tolist() == pytest.approx([2 / 3, 1, 2 / 3, 0])
+    assert control.others_agree(off[:, :1], on[:, :1], 0).isnan().all()
+
+
+def test_flips_and_other_attributes_of_pictures():
+    off = torch.zeros(3, 3, 2, 2, dtype=torch.uint8)
+    on = off.clone()
+    on[0, 0] = 200  # red alone, as asked
+    on[1] = 200  # everything
+    read = [control.attributes_read(Channels(), images) for images in (off, on)]
+    assert control.flipped(*read, 0).tolist() == [1, 1, 0]
+    assert control.others_agree(*read, 0).tolist() == [1, 0, 1]
+
+
 def test_the_face_judge_learns_and_is_the_same_from_the_cache(run, portraits, tmp_path, capsys):
     images, attributes = portraits
     fresh = judges.face_judge(run, images, attributes, epochs=12, cache=tmp_path)

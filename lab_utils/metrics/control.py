@@ -67,3 +67,20 @@ def balanced_accuracy(read: Tensor, true: Tensor) -> Tensor:
     """
     right = (read == true).float()
     return 0.5 * sum((right * group).sum(0) / group.sum(0) for group in (true, 1 - true))
+
+
+def flipped(off: Tensor, on: Tensor, column: int) -> Tensor:
+    """1 for a pair that reads 0 with the attribute off and 1 with it on, else 0, N.
+
+    Readings N×K of 0 and 1 of images made from the same noise, row by row; the attribute is ``column``.
+    """
+    return (1 - off[:, column]) * on[:, column]
+
+
+def others_agree(off: Tensor, on: Tensor, column: int) -> Tensor:
+    """Share of the other attributes, in [0, 1], that read the same in both images of a pair, N; inputs as above.
+
+    NaN if there is no other attribute.
+    """
+    same = (off == on).float()
+    return (same.sum(1) - same[:, column]) / (same.shape[1] - 1)

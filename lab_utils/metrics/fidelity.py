@@ -1,12 +1,18 @@
-"""How close images are to others: pixel errors between pairs, and distances between sets in a judge's features."""
+"""How close images are to others: pixel errors of pairs, sets compared in a judge's features, sharpness."""
+
+from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from lab_utils.data.batches import to_unit
 from lab_utils.losses import squared_error
+from lab_utils.metrics.mmd import unbiased_mmd
+
+BT601 = (0.299, 0.587, 0.114)  # weights of red, green and blue in the luminance
 
 
 class JudgeFeatures(nn.Module):
@@ -32,8 +38,89 @@ def fcd(judge: nn.Module, images: Tensor, real: Tensor, batch: int = 500) -> flo
     distance = FrechetInceptionDistance(JudgeFeatures(judge)).to(real.device)
     for sheet, is_real in ((images, False), (real, True)):
         for part in sheet.split(batch):
-            distance.update(part if part.dtype == torch.uint8 else (part * 255).round().byte(), real=is_real)
+            distance.update(as_bytes(part), real=is_real)
     return distance.compute().item()
+
+
+def as_bytes(images: Tensor) -> Tensor:
+    """Images as uint8; floats in [0, 1] are rounded, so that samples are as coarse as the real images."""
+    return images if images.dtype == torch.uint8 else (images * 255).round().byte()
+
+
+@torch.no_grad()
+def judge_features(judge: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
+    """Images N×C×H×W, uint8 or float in [0, 1], in the feature layer of ``judge``, N×D; seen as bytes, as by FCD."""
+    features = JudgeFeatures(judge)
+    return torch.cat([features(as_bytes(part)) for part in images.split(batch)])
+
+
+def kid(features: Tensor, real: Tensor) -> float:
+    """Kernel distance between features N×D and M×D of two sets: squared MMD, kernel (x·y/D + 1)³, unbiased.
+
+    The formula is that of the kernel Inception distance (Bińkowski et al. 2018), over all images rather than subsets
+    of them; in a judge's features, so that KIDs of others cannot be compared. Unlike FCD its mean does not depend on
+    how many images there are. Near 0 for equal distributions, and may then fall below it.
+    """
+    return unbiased_mmd(features, real, lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3)
+
+
+def density_and_coverage(features: Tensor, real: Tensor, k: int = 5) -> tuple[Tensor, Tensor]:
+    """How densely real images surround each sample, N, and 1 for each real image with a sample nearby, else 0, M.
+
+    Features N×D of samples and M×D of more than k real images. Nearby is closer to a real image than its k-th nearest
+    other real image. The means are density and coverage (Naeem et al. 2020, section 3.2). A sample's density is the
+    number of real images it is nearby, over k. For equal distributions density is 1 on average, and may exceed it;
+    coverage is about 1 − 2⁻ᵏ for N = M and grows with N, so compare at equal numbers.
+    """
+    # Each row's smallest distance is to the image itself.
+    radii = torch.cat([rows.topk(k + 1, largest=False).values[:, k] for rows in distances(real, real)])
+    density, covered = [], torch.zeros_like(radii, dtype=torch.bool)
+    for rows in distances(features, real):
+        nearby = rows < radii
+        density.append(nearby.sum(1) / k)
+        covered |= nearby.any(0)
+    return torch.cat(density), covered.float()
+
+
+def nearest(features: Tensor, others: Tensor, batch: int = 1000) -> tuple[Tensor, Tensor]:
+    """Euclidean distance to, and index of, the nearest of ``others`` (M×D) for each row of N×D: N and N (int64)."""
+    index = torch.cat([rows.argmin(1) for rows in distances(features, others, batch)])
+    return (features - others[index]).norm(dim=1), index  # computed anew: 0 for a copy
+
+
+def distances(features: Tensor, others: Tensor, batch: int = 1000) -> Iterator[Tensor]:
+    """Euclidean distances between rows of N×D and M×D, at most batch×M at once, in float64.
+
+    In float32 the products they are computed by would cancel for neighbours.
+    """
+    others = others.double()
+    for rows in features.double().split(batch):
+        yield torch.cdist(rows, others)
+
+
+def laplacian_variance(images: Tensor, batch: int = 500) -> Tensor:
+    """Variance over the pixels of each image of the Laplacian of its luminance, N (float64): larger is sharper.
+
+    Images N×1×H×W or N×3×H×W, uint8 or float in [0, 1], seen as bytes and computed in [0, 1]; the luminance of colours
+    is that of ITU-R BT.601. The border, where the Laplacian is not defined, is left out. Noise counts as sharpness.
+    """
+    return torch.cat([laplacian(luminance(part)).var((1, 2, 3), correction=0) for part in images.split(batch)])
+
+
+def sharpness_ratio(samples: Tensor, real: Tensor) -> float:
+    """Mean :func:`laplacian_variance` of samples over that of real images: below 1 blurred, above 1 noisy."""
+    return (laplacian_variance(samples).mean() / laplacian_variance(real).mean()).item()
+
+
+def luminance(images: Tensor) -> Tensor:
+    """Luminance N×1×H×W in [0, 1], float64, of one or three channels, N×C×H×W, uint8 or float in [0, 1]."""
+    x = as_bytes(images).double() / 255
+    return x if x.shape[1] == 1 else (x * x.new_tensor(BT601).view(3, 1, 1)).sum(1, keepdim=True)
+
+
+def laplacian(x: Tensor) -> Tensor:
+    """The sum of the four neighbours less four times the pixel, N×1×(H−2)×(W−2), of N×1×H×W."""
+    return F.conv2d(x, x.new_tensor([[[[0, 1, 0], [1, -4, 1], [0, 1, 0]]]]))
 
 
 def mse(x_hat: Tensor, x: Tensor) -> Tensor:

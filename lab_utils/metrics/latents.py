@@ -6,6 +6,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from lab_utils.losses import kl_to_standard_normal
+from lab_utils.metrics.mmd import unbiased_mmd
 
 
 def active_units(mu: Tensor, threshold: float = 0.01) -> int:
@@ -39,19 +40,11 @@ def neighbour_hits(mu_train: Tensor, y_train: Tensor, mu_test: Tensor, y_test: T
 def mmd(x: Tensor, y: Tensor) -> float:
     """Squared maximum mean discrepancy between two sets of codes, N×latent and M×latent, the unbiased estimate.
 
-    Kernel C / (C + ‖x − y‖²) with C = 2·latent, the expected squared distance of two prior samples (Gretton et al.
-    2012, equation 3; Tolstikhin et al. 2018, section 4). Near 0 for equal distributions, and may then fall below it.
+    Kernel C / (C + ‖x − y‖²) with C = 2·latent, the expected squared distance of two prior samples (Tolstikhin et al.
+    2018, section 4). Near 0 for equal distributions, and may then fall below it.
     """
     scale = 2 * x.shape[1]
-
-    def kernel(a: Tensor, b: Tensor) -> Tensor:
-        return scale / (scale + torch.cdist(a, b).square())
-
-    def within(a: Tensor) -> Tensor:
-        return (kernel(a, a).sum() - len(a)) / (len(a) * (len(a) - 1))
-
-    x, y = x.double(), y.double()
-    return (within(x) + within(y) - 2 * kernel(x, y).mean()).item()
+    return unbiased_mmd(x, y, lambda a, b: scale / (scale + torch.cdist(a, b).square()))
 
 
 def fit_gaussian(z: Tensor) -> tuple[Tensor, Tensor]:
