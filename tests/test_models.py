@@ -7,10 +7,11 @@ import torch
 
 from lab_utils import losses, repro, show
 from lab_utils.data.batches import to_unit
-from lab_utils.models import classifier, cvae
+from lab_utils.models import classifier, cvae, gan
 from lab_utils.models import vae as vae_module
 from lab_utils.models.classifier import DigitClassifier, FaceClassifier
 from lab_utils.models.cvae import MLPCVAE, ConvCVAE, QuarterNet, label_planes, one_hot
+from lab_utils.models.gan import Discriminator, Generator
 from lab_utils.models.vae import BatchNormalisedVAE, FaceVAE, reparameterise
 
 VAES = {  # class, shape of an image, arguments
@@ -196,6 +197,98 @@ def test_the_floor_of_a_batch_normalised_code_is_reached_without_noise(run, port
     assert losses.kl_to_standard_normal(mu, log_var).mean().item() == pytest.approx(6, abs=1e-3)
 
 
-@pytest.mark.parametrize("module", [classifier, cvae, vae_module])
+SIDES = {16: (4, 2), 28: (7, 2), 32: (4, 3), 64: (4, 4)}  # the smallest picture and how often it doubles
+NORMS = ["batch", "spectral", "none"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", SIDES)
+def test_generators_draw_pictures_in_the_range_of_the_tanh(run, side, channels):
+    assert gan.smallest(side) == SIDES[side]
+    model = run.build("weights", Generator, inputs=9, width=8, side=side, channels=channels)
+    z = 30 * torch.randn(3, 9, generator=run.generator("z"))
+    images = model(z)
+    assert model.inputs == 9
+    assert images.shape == (3, channels, side, side)
+    assert images.dtype == torch.float32
+    assert -1 <= images.min() < 0 < images.max() <= 1
+    assert not torch.allclose(images[0], images[1], atol=1e-2)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", SIDES)
+def test_discriminators_answer_by_name(run, side, channels, norm):
+    heads = {"real": 1, "attributes": 4, "code": 13}
+    model = run.build("weights", Discriminator, heads=heads, width=8, side=side, channels=channels, norm=norm)
+    x = 2 * torch.rand(5, channels, side, side, generator=run.generator("x")) - 1
+    logits = model(x)
+    assert {name: tuple(value.shape) for name, value in logits.items()} == {n: (5, k) for n, k in heads.items()}
+    assert (logits["code"] < 0).any()  # logits, not probabilities
+    features = model.trunk(x)
+    low, halvings = SIDES[side]
+    assert features.shape == (5, 8 * 2 ** (halvings - 1) * low * low)
+
+
+def test_the_generator_is_the_courseworks_at_width_128(run):
+    model = run.build("weights", Generator, inputs=100, width=128, side=64)
+    assert list(linear_sizes(model)) == [(100, 4 * 4 * 1024)]
+    up = [(1024, 512), (512, 256), (256, 128), (128, 3)]
+    assert convolutions(model) == [(i, o, (4, 4), (2, 2)) for i, o in up]
+    table = show.layers(model.eval(), torch.zeros(1, 100))["output"]
+    assert [size for size in dict.fromkeys(table) if size.count("×") == 3] == [
+        "N×1024×4×4", "N×512×8×8", "N×256×16×16", "N×128×32×32", "N×3×64×64"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_discriminator_mirrors_the_generator(run, norm):
+    model = run.build("weights", Discriminator, heads={"real": 1, "code": 3}, width=128, side=64, norm=norm)
+    down = [(3, 128), (128, 256), (256, 512), (512, 1024)]
+    assert convolutions(model) == [(i, o, (4, 4), (2, 2)) for i, o in down]
+    assert list(linear_sizes(model)) == [(4 * 4 * 1024, 1), (4 * 4 * 1024, 3)]
+
+
+@pytest.mark.parametrize(("norm", "widths"), [("batch", [16, 32]), ("spectral", []), ("none", [])])
+def test_batch_norm_stands_behind_every_convolution_but_the_first(run, norm, widths):
+    model = run.build("weights", Discriminator, heads={"real": 1}, width=8, side=32, norm=norm)
+    kinds = [type(m) for m in model.trunk]
+    normalised = [m.num_features for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert normalised == widths
+    assert kinds[1] is torch.nn.LeakyReLU
+    assert all(kinds[i - 1] is not torch.nn.LeakyReLU for i, k in enumerate(kinds) if k is torch.nn.BatchNorm2d)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_spectral_norm_bounds_every_layer_and_only_where_it_is_asked_for(run, norm):
+    heads = {"real": 1, "code": 7}
+    model = run.build("weights", Discriminator, heads=heads, width=8, side=32, norm=norm)
+    layers = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    with torch.no_grad():
+        for _, weight in model.named_parameters():
+            weight *= 5  # so that a layer that is not bound has a norm far from 1
+        for _ in range(60):  # a power iteration each
+            model(torch.rand(4, 3, 32, 32, generator=run.generator("x")))
+    norms = [torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() for layer in layers]
+    assert len(norms) == 3 + 2
+    if norm == "spectral":
+        assert norms == pytest.approx([1] * 5, abs=0.02)
+    else:
+        assert min(abs(n - 1) for n in norms) > 0.5
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_parameter_of_a_game_has_a_gradient(run, norm):
+    generator = run.build("weights", Generator, inputs=5, width=8, side=16)
+    discriminator = run.build("weights", Discriminator, heads={"real": 1, "code": 3}, width=8, side=16, norm=norm)
+    logits = discriminator(generator(torch.randn(6, 5, generator=run.generator("z"))))
+    (logits["real"].square().mean() + logits["code"].square().mean()).backward()
+    for model in (generator, discriminator):
+        for name, parameter in model.named_parameters():
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("module", [classifier, cvae, gan, vae_module])
 def test_models_hold_no_loss(module):
     assert not {name for name in vars(module) if re.search("nll|kl_|loss|entropy", name)}

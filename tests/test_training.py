@@ -174,6 +174,133 @@ def test_a_loss_that_is_not_finite_ends_the_training(run):
                      stream=run.generator("order"))  # fmt: skip
 
 
+class Tally(nn.Module):
+    """A weight and a buffer that count the steps taken, as weights and batch norm move while a model trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2, 3))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+    def step_over(self, rows):
+        """A step that counts itself and returns the next row of scalars."""
+        source = iter(rows)
+
+        def step(images):
+            with torch.no_grad():
+                self.weight += 1
+            self.seen += 1
+            return {key: torch.tensor(float(value)) for key, value in next(source).items()}
+
+        return step
+
+    def steps(self):
+        assert self.weight.unique().item() == self.seen.item()
+        return self.seen.item()
+
+
+def fit_tally(run, models, rows, epochs, **more):
+    """Two steps an epoch; the first model counts them."""
+    return training.fit(
+        models[0].step_over(rows), (torch.zeros(20),), name="toy", epochs=epochs, batch_size=10,
+        stream=run.generator("order"), log_every=1, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_game_that_fails_ends_early_and_keeps_the_weights_from_before(run, bad, capsys):
+    models, evaluated = [Tally()], []
+    rows = [{"discriminator": 1.0, "generator": 2.0}] * 5 + [{"discriminator": 1.0, "generator": bad}]
+    history = fit_tally(run, models, rows, 9, keep=models, evaluate=lambda: evaluated.append(1) or {"score": 3.0})
+    assert history.ended == "generator is not finite in epoch 3 of 9; the weights from before that epoch are kept"
+    assert capsys.readouterr().out.splitlines()[2:] == [f"toy: {history.ended}"]  # after a line for each good epoch
+    assert models[0].steps() == 4
+    assert history.epochs["epoch"].tolist() == [1, 2]
+    assert history.epochs["train_generator"].tolist() == [2, 2]
+    assert history.epochs["score"].tolist() == [3, 3]
+    assert len(evaluated) == 2
+
+
+def test_a_game_that_fails_at_once_has_the_weights_it_began_with(run):
+    models = [Tally(), nn.Linear(2, 2)]
+    start = models[1].weight.detach().clone()
+    history = fit_tally(run, models, [{"loss": float("nan")}] * 2, 3, keep=models)
+    assert "in epoch 1 of 3" in history.ended
+    assert models[0].steps() == 0
+    assert torch.equal(models[1].weight, start)
+    assert history.epochs.empty
+
+
+def test_all_kept_modules_get_back_their_weights_and_no_other(run):
+    kept, other = Tally(), Tally()
+    count, rest = kept.step_over([{"loss": 1.0}] * 3 + [{"loss": float("nan")}]), other.step_over([{}] * 4)
+    training.fit(
+        lambda images: count(images) | rest(images), (torch.zeros(20),), name="toy", epochs=2, batch_size=10,
+        stream=run.generator("order"), keep=[kept],
+    )  # fmt: skip
+    assert kept.steps() == 2
+    assert other.steps() == 4
+
+
+def test_a_game_that_goes_well_keeps_its_last_weights(run, capsys):
+    models = [Tally()]
+    history = fit_tally(run, models, [{"discriminator": 0.3}] * 6, 3, keep=models)
+    assert history.ended == ""
+    assert models[0].steps() == 6
+    assert len(history.epochs) == 3
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_nothing_is_kept_unless_it_is_asked_for(run):
+    model = Tally()
+    with pytest.raises(LabError, match="toy: the discriminator's loss is zero in epoch 2; lower learning_rate"):
+        fit_tally(run, [model], [{"discriminator": 1.0}] * 2 + [{"discriminator": 0.0}] * 2, 3)
+    assert model.steps() == 4
+
+
+@pytest.mark.parametrize("epochs", [2, 3])  # the last epoch, and one that another follows
+def test_weights_that_are_not_finite_are_not_good_though_the_scalars_were(run, epochs):
+    """A step's scalars are those of the weights it found; its last update may ruin them unseen."""
+    model = Tally()
+    count = model.step_over([{"loss": 1.0}] * 6)
+
+    def step(images):
+        scalars = {"loss": count(images)["loss"] * model.weight.sum() / model.weight.sum()}
+        if model.seen == 4:
+            model.weight.data.fill_(float("nan"))
+        return {key: value.detach() for key, value in scalars.items()}
+
+    history = training.fit(
+        step, (torch.zeros(20),), name="toy", epochs=epochs, batch_size=10, stream=run.generator("order"), keep=[model]
+    )
+    assert model.weight.isfinite().all()
+    assert model.steps() == 2
+    assert "epoch 2" in history.ended
+    assert history.epochs["epoch"].tolist() == [1]
+
+
+def table(**columns):
+    return pd.DataFrame({name: [float(v) for v in values] for name, values in columns.items()})
+
+
+@pytest.mark.parametrize(
+    ("scalars", "what"),
+    [
+        (table(discriminator=[0.5] * 20, generator=[2] * 20), ""),
+        (table(discriminator=[0.5, float("nan")], generator=[2, 2]), "discriminator is not finite"),
+        (table(discriminator=[0] * 20, generator=[9] * 20), "the discriminator's loss is zero"),
+        (table(discriminator=[0.9] + [1e-4] * 19), "the discriminator's loss is zero"),  # for nearly all of the epoch
+        (table(discriminator=[0.9] * 3 + [0] * 17), ""),  # now and then is no trouble
+        (table(discriminator=[0.01] * 20), ""),  # low is not zero
+        (table(discriminator=[-3.0] * 20), ""),  # a critic's loss is minus a distance
+        (table(discriminator=[-1e-4] * 20), ""),
+        (table(generator=[0] * 20, entropy_fake=[0] * 20), ""),  # a generator that wins, a code that is read
+    ],
+)
+def test_trouble(scalars, what):
+    assert training.trouble(scalars) == what
+
+
 def interrupting_step(after):
     count = iter(range(after))
 

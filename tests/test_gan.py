@@ -1,0 +1,514 @@
+"""The game between two networks: what each recipe and each condition does, against gradients by hand."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lab_utils import conditions, losses, recipes, repro, steps, training
+from lab_utils.data.batches import to_unit
+from lab_utils.recipes import DCGAN, PROJECT, REPORT, WGAN_GP
+
+NOISE = 4  # width of the noise, beside which the condition stands
+WEIGHT, CONTINUOUS = 0.7, 0.3  # of the terms that read the condition
+
+
+@pytest.fixture(params=[REPORT, DCGAN, WGAN_GP, PROJECT], ids=lambda r: r.name)
+def recipe(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def tiles():
+    """40 images (uint8, 40×3×16×16), half of each one grey of its own, the rest noise; three attributes (40×3)."""
+    stream = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (40, 3, 16, 16), generator=stream, dtype=torch.uint8)
+    images[:, :, :8] = (5 * torch.arange(40) + 20).byte().view(-1, 1, 1, 1)
+    return images, torch.randint(0, 2, (40, 3), generator=stream).float()
+
+
+def attributes_read(logits, c):
+    return WEIGHT * F.binary_cross_entropy_with_logits(logits["attributes"], c[:, [1, 3]])
+
+
+def codes_read(logits, c):
+    three, two, line = logits["code"].split([3, 2, 1], dim=1)
+    entropy = F.cross_entropy(three, c[:, :3].argmax(1)) + F.cross_entropy(two, c[:, 3:5].argmax(1))
+    return WEIGHT * entropy + CONTINUOUS * F.mse_loss(line, c[:, 5:])
+
+
+KINDS = {  # condition, heads, the terms that read it by hand, and the names of D's terms and of G's
+    "nothing": (lambda stream: conditions.nothing(), {}, lambda logits, c: 0.0, set(), set()),
+    "attributes": (
+        lambda stream: conditions.attributes([2, 0], stream, WEIGHT),
+        {"attributes": 2}, attributes_read, {"class_real"}, {"class"},
+    ),
+    "attributes of fakes": (
+        lambda stream: conditions.attributes([2, 0], stream, WEIGHT, on_fakes=True),
+        {"attributes": 2}, attributes_read, {"class_real", "class_fake"}, {"class"},
+    ),
+    "codes": (
+        lambda stream: conditions.codes([3, 2], 1, stream, WEIGHT, CONTINUOUS),
+        {"code": 6}, codes_read, {"entropy_fake", "error_fake"}, {"entropy", "error"},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+def players(run, recipe, kind="nothing"):
+    """Two networks, always with the same weights for a recipe and a kind, and the condition from a fresh stream."""
+    make, heads, *_ = KINDS[kind]
+    condition = make(run.generator("condition"))
+    return recipes.make_gan(run, "toy", recipe, NOISE + condition.width, heads, width=8, side=16), condition
+
+
+def game(run, recipe, kind="nothing", on_real=None):
+    gan, condition = players(run, recipe, kind)
+    return gan, steps.gan_step(gan, run, run.generator("noise"), recipe, condition, on_real)
+
+
+def play(run, recipe, tiles, kind="nothing", n=5):
+    gan, step = game(run, recipe, kind)
+    scalars = []
+    for i in range(n):
+        scalars.append(step(*(t[8 * i : 8 * i + 8] for t in tiles)))
+        gan.after_step()
+    return gan, scalars
+
+
+def state(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def weights(module):
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def equal(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+# What every recipe promises.
+
+
+def test_a_recipe_moves_both_networks_and_its_scalars_are_finite(run, tiles, recipe, kind):
+    (gan, scalars), (fresh, _) = play(run, recipe, tiles, kind), players(run, recipe, kind)
+    for terms in scalars:
+        assert all(value.shape == () and not value.requires_grad and value.isfinite() for value in terms.values())
+    for after, before in [(gan.generator, fresh.generator), (gan.discriminator, fresh.discriminator)]:
+        for (name, moved), start in zip(after.named_parameters(), before.parameters(), strict=True):
+            assert moved.isfinite().all(), name
+            # The bias of the head "real" shifts real and fake alike, which neither a critic nor a hinge feels.
+            assert name == "heads.real.bias" or not torch.equal(moved, start), name
+
+
+def test_the_scalars_are_named_after_what_they_are(run, tiles, recipe, kind):
+    _, scalars = play(run, recipe, tiles, kind, n=1)
+    *_, of_discriminator, of_generator = KINDS[kind]
+    penalty = {"penalty"} if recipe is WGAN_GP else set()
+    assert set(scalars[0]) == {"discriminator", "generator", "real", "fake"} | of_discriminator | of_generator | penalty
+
+
+def test_equal_seeds_give_equal_weights(run, tiles, recipe, kind):
+    (gan, scalars), (again, scalars_again) = (play(run, recipe, tiles, kind) for _ in range(2))
+    assert scalars == scalars_again
+    for part in ("generator", "discriminator", "sampler"):
+        after = state(getattr(again, part))
+        for name, value in getattr(gan, part).state_dict().items():
+            assert torch.equal(value, after[name]), name
+    other, _ = play(repro.Run(1, run.device, run.precision), recipe, tiles, kind)
+    assert not equal(weights(gan.generator), weights(other.generator))
+
+
+def test_weights_depend_on_the_name(run):
+    one, same, other = (
+        recipes.make_gan(run, name, DCGAN, NOISE, {}, width=8, side=16) for name in ("faces", "faces", "digits")
+    )
+    for part in ("generator", "discriminator"):
+        assert equal(weights(getattr(one, part)), weights(getattr(same, part)))
+        assert not equal(weights(getattr(one, part)), weights(getattr(other, part)))
+
+
+def test_optimisers_have_the_rates_and_momentum_of_the_recipe(run, recipe):
+    gan, _ = players(run, recipe)
+    for optimizer, network, rate in [
+        (gan.generator_optimizer, gan.generator, recipe.generator_rate),
+        (gan.discriminator_optimizer, gan.discriminator, recipe.discriminator_rate),
+    ]:
+        (group,) = optimizer.param_groups
+        assert isinstance(optimizer, torch.optim.Adam)
+        assert (group["lr"], group["betas"], group["weight_decay"]) == (rate, recipe.betas, 0)
+        assert {id(p) for p in group["params"]} == {id(p) for p in network.parameters()}
+
+
+def test_a_recipe_is_what_its_source_says():
+    assert (REPORT.discriminator_steps, REPORT.generator_steps) == (1, 2)  # report C: two G steps for each of D
+    assert (WGAN_GP.discriminator_steps, WGAN_GP.generator_steps, WGAN_GP.penalty) == (5, 1, 10)
+    assert (WGAN_GP.betas, WGAN_GP.norm) == ((0.0, 0.9), "none")  # the penalty is of each image: no batch norm
+    assert (DCGAN.generator_rate, DCGAN.betas[0], DCGAN.norm) == (2e-4, 0.5, "batch")
+    assert PROJECT.norm == "spectral"
+
+
+@pytest.mark.parametrize("batch_size", [40, 32, 16])
+def test_a_step_is_as_many_of_each_optimiser_as_the_recipe_says(run, tiles, recipe, batch_size):
+    gan, step = game(run, recipe)
+    order = []
+    gan.generator_optimizer.register_step_post_hook(lambda *_: order.append("G"))
+    gan.discriminator_optimizer.register_step_post_hook(lambda *_: order.append("D"))
+    step(*(t[:batch_size] for t in tiles))
+    assert order == ["D"] * recipe.discriminator_steps + ["G"] * recipe.generator_steps
+
+
+@pytest.mark.parametrize("batch_size", [40, 20, 8])
+def test_an_epoch_shows_the_discriminator_each_image_once(run, tiles, recipe, batch_size):
+    gan, step = game(run, recipe)
+    seen = []
+
+    def look(module, arguments):
+        x = 255 * (arguments[0].detach() + 1) / 2
+        upper = x[:, :, :8].flatten(1)
+        is_real = upper.amax(1) - upper.amin(1) < 1e-3  # half of a real image is one grey; no other image is like that
+        seen.extend(((upper[is_real].mean(1) - 20) / 5).round().int().tolist())
+
+    gan.discriminator.register_forward_pre_hook(look)
+    training.fit(step, tiles, name="toy", epochs=1, batch_size=batch_size, stream=run.generator("order"))
+    assert Counter(seen) == Counter(range(40))
+
+
+def test_the_gradients_of_the_discriminator_are_asked_for_again_after_a_step(run, tiles, recipe):
+    gan, step = game(run, recipe)
+    step(*(t[:8] for t in tiles))
+    for network in (gan.generator, gan.discriminator):
+        assert all(p.requires_grad for p in network.parameters())
+
+
+def test_each_turn_leaves_the_others_weights_as_they_were(run, tiles, recipe, kind):
+    gan, condition = players(run, recipe, kind)
+    batch, stream = tuple(t[:8] for t in tiles), run.generator("noise")
+    for turn, moved, still in [
+        (lambda: steps.discriminator_turn(gan, run, stream, recipe, condition, None, batch), "discriminator",
+         "generator"),
+        (lambda: steps.generator_turn(gan, run, stream, recipe, condition, batch), "generator", "discriminator"),
+    ]:  # fmt: skip
+        before = {part: weights(getattr(gan, part)) for part in (moved, still)}
+        turn()
+        assert equal(weights(getattr(gan, still)), before[still])
+        assert not equal(weights(getattr(gan, moved)), before[moved])
+
+
+def test_an_interrupt_in_the_generators_turn_leaves_the_discriminator_able_to_learn(run, tiles):
+    gan, step = game(run, PROJECT)
+    batch = tuple(t[:8] for t in tiles)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    hook = gan.generator_optimizer.register_step_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        step(*batch)
+    hook.remove()
+    assert all(p.requires_grad for p in gan.discriminator.parameters())
+    step(*batch)
+
+
+def test_losses_are_in_float32_whatever_the_networks_compute_in(run, tiles, recipe, kind):
+    half = replace(run, precision=torch.bfloat16)
+    _, scalars = play(half, recipe, tiles, kind, n=2)
+    _, exact = play(run, recipe, tiles, kind, n=2)
+    for terms, expected in zip(scalars, exact, strict=True):
+        for name, value in terms.items():
+            assert value.dtype == torch.float32, name
+            assert value.item() == pytest.approx(expected[name].item(), rel=0.1, abs=0.05), name
+
+
+def test_the_generators_turn_asks_for_no_gradient_of_the_discriminator(run, tiles, recipe):
+    gan, step = game(run, recipe)
+    kept = []
+    gan.discriminator_optimizer.register_step_post_hook(
+        lambda *_: kept.append([p.grad.clone() for p in gan.discriminator.parameters()])
+    )
+    step(*(t[:20] for t in tiles))
+    assert equal([p.grad for p in gan.discriminator.parameters()], kept[-1])
+
+
+# The moving average.
+
+
+def test_the_sampler_is_the_generator_unless_the_recipe_averages(run, tiles, recipe):
+    gan, _ = play(run, recipe, tiles)
+    z = torch.randn(6, NOISE, generator=run.generator("z"))
+    gan.generator.eval()
+    gan.sampler.eval()
+    with torch.no_grad():
+        drawn, sampled = gan.generator(z), gan.sampler(z)
+    assert (gan.sampler is gan.generator) == (recipe.average == 0)
+    assert torch.equal(drawn, sampled) == (recipe.average == 0)
+    assert sampled.shape == (6, 3, 16, 16)
+    assert sampled.isfinite().all()
+
+
+def test_the_sampler_is_the_moving_average(run, tiles):
+    recipe = replace(PROJECT, average=0.9)
+    gan, step = game(run, recipe)
+    expected = None
+    for i in range(4):
+        step(*(t[8 * i : 8 * i + 8] for t in tiles))
+        gan.after_step()
+        # Not the integers: batch norm counts its batches.
+        now = {name: value for name, value in state(gan.generator).items() if value.is_floating_point()}
+        expected = now if expected is None else {k: 0.9 * expected[k] + 0.1 * now[k] for k in now}
+    seen = gan.sampler.module.state_dict()
+    torch.testing.assert_close({k: seen[k] for k in expected}, expected)
+    assert any("running_mean" in name for name in expected)  # what batch norm has seen is averaged, too
+
+
+def test_the_average_takes_no_part_in_the_game(run, tiles):
+    gan, _ = play(run, PROJECT, tiles)
+    alone, _ = play(run, replace(PROJECT, average=0.0), tiles)
+    assert equal(weights(gan.generator), weights(alone.generator))
+    assert equal(weights(gan.discriminator), weights(alone.discriminator))
+
+
+# Each turn against its gradient by hand.
+
+
+def game_loss(recipe, real, fake):
+    """The discriminator's loss by hand, from logits."""
+    if recipe is WGAN_GP:
+        return fake.mean() - real.mean()
+    if recipe is PROJECT:
+        return (1 - real).clamp_min(0).mean() + (1 + fake).clamp_min(0).mean()
+    return F.binary_cross_entropy_with_logits(
+        torch.cat([real, fake]), torch.cat([torch.ones_like(real), torch.zeros_like(fake)])
+    ) * 2  # fmt: skip
+
+
+def fakes(gan, condition, batch, stream):
+    c = condition.draw(*batch)
+    return gan.generator(torch.cat([torch.randn(len(c), NOISE, generator=stream), c], dim=1)), c
+
+
+def assert_equal_gradients(one, other):
+    for (name, p), q in zip(one.named_parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_which_images_teach_the_discriminator_and_its_heads(run, tiles, recipe, kind):
+    batch = tuple(t[:12] for t in tiles)
+    gan, condition = players(run, recipe, kind)
+    terms = steps.discriminator_turn(gan, run, run.generator("noise"), recipe, condition, None, batch)
+
+    reference, condition = players(run, recipe, kind)
+    stream, read = run.generator("noise"), KINDS[kind][2]
+    real = to_unit(batch[0]) * 2 - 1
+    if recipe is PROJECT:
+        real = steps.mirror(real, stream)
+    fake, c = fakes(reference, condition, batch, stream)
+    fake = fake.detach()
+    on_real, on_fake = reference.discriminator(real), reference.discriminator(fake)
+    loss = game_loss(recipe, on_real["real"], on_fake["real"])
+    torch.testing.assert_close(terms["discriminator"], loss)
+    torch.testing.assert_close((terms["real"], terms["fake"]), (on_real["real"].mean(), on_fake["real"].mean()))
+    if recipe is WGAN_GP:
+        mix = torch.rand(12, 1, 1, 1, generator=stream)
+        penalty = losses.gradient_penalty(lambda x: reference.discriminator(x)["real"], real, fake, mix)
+        torch.testing.assert_close(terms["penalty"], 10 * penalty)
+        loss = loss + 10 * penalty
+    if kind.startswith("attributes"):
+        third, first = batch[1][:, 2], batch[1][:, 0]
+        loss = loss + read(on_real, torch.stack([1 - third, third, 1 - first, first], dim=1))
+    if kind in ("attributes of fakes", "codes"):
+        loss = loss + read(on_fake, c)
+    loss.backward()
+    assert_equal_gradients(gan.discriminator, reference.discriminator)
+    assert all(p.grad is None for p in gan.generator.parameters())
+
+
+def test_the_generator_hears_the_condition_in_every_case(run, tiles, recipe, kind):
+    batch = tuple(t[:12] for t in tiles)
+    gan, condition = players(run, recipe, kind)
+    terms = steps.generator_turn(gan, run, run.generator("noise"), recipe, condition, batch)
+
+    reference, condition = players(run, recipe, kind)
+    drawn, c = fakes(reference, condition, batch, run.generator("noise"))
+    logits = reference.discriminator(drawn)
+    fake, read = logits["real"], KINDS[kind][2](logits, c)
+    entropy = F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+    loss = entropy if recipe in (REPORT, DCGAN) else -fake.mean()
+    torch.testing.assert_close(terms["generator"], loss)
+    assert sum(terms.values()).item() == pytest.approx((loss + read).item(), rel=1e-5)
+    (loss + read).backward()
+    assert_equal_gradients(gan.generator, reference.generator)
+
+
+@pytest.mark.parametrize(("kind", "taught"), [("attributes", False), ("attributes of fakes", True)])
+def test_what_fakes_are_told_teaches_the_class_head_only_if_it_is_asked_to(run, tiles, kind, taught):
+    heads = []
+    for seed in ("one", "another"):  # other noise and another order of attributes, the same real images
+        gan, _ = players(run, DCGAN, kind)
+        condition = KINDS[kind][0](run.generator(seed))
+        steps.discriminator_turn(gan, run, run.generator(seed), DCGAN, condition, None, tuple(t[:12] for t in tiles))
+        heads.append(gan.discriminator.heads)
+    assert torch.equal(heads[0]["attributes"].weight, heads[1]["attributes"].weight) == (not taught)
+    assert not torch.equal(heads[0]["real"].weight, heads[1]["real"].weight)
+
+
+def test_the_class_term_of_real_images_is_not_in_the_generators_loss(run, tiles):
+    """Its gradient would be none; it would only lift the curve."""
+    images, table = (t[:12] for t in tiles)
+    seen = []
+    for real in (images, 255 - images):
+        gan, condition = players(run, DCGAN, "attributes")
+        seen.append(steps.generator_turn(gan, run, run.generator("noise"), DCGAN, condition, (real, table)))
+    assert seen[0] == seen[1]
+
+
+def test_terms_of_real_images_join_the_discriminators_loss(run, tiles):
+    batch = tuple(t[:12] for t in tiles)
+
+    def on_real(discriminator, images, table):
+        assert torch.equal(images, batch[0])
+        assert torch.equal(table, batch[1])
+        return {"extra": 3 * discriminator(to_unit(images))["real"].mean()}
+
+    moved, still = (game(run, DCGAN, on_real=hook) for hook in (on_real, None))
+    terms, without = moved[1](*batch), still[1](*batch)
+    assert set(terms) - set(without) == {"extra"}
+    assert terms["discriminator"] == without["discriminator"]  # the first step: the game's own term is the same
+    assert not equal(weights(moved[0].discriminator), weights(still[0].discriminator))
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_only_a_recipe_that_says_so_mirrors_real_images(run, tiles, mirror):
+    gan, condition = players(run, PROJECT)
+    seen = []
+    gan.discriminator.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    recipe = replace(PROJECT, mirror=mirror)
+    steps.discriminator_turn(gan, run, run.generator("noise"), recipe, condition, None, tiles)
+    x = to_unit(tiles[0]) * 2 - 1
+    same, mirrored = ((seen[0] == other).flatten(1).all(1) for other in (x, x.flip(3)))
+    assert (same ^ mirrored).all()
+    assert (0 < mirrored.sum() < 40) if mirror else same.all()
+
+
+# What stands beside the noise.
+
+
+def test_attributes_are_pairs_of_off_and_on():
+    table = torch.tensor([[1.0, 0.0], [0.25, 1.0]])
+    assert conditions.pairs(table).tolist() == [[0, 1, 1, 0], [0.75, 0.25, 0, 1]]
+
+
+def test_a_plain_gan_is_told_nothing(run, tiles):
+    condition = conditions.nothing()
+    c = condition.draw(*tiles)
+    assert c.shape == (40, 0)
+    assert c.dtype == torch.float32
+    assert condition.read({}, c) == {}
+    assert (condition.width, condition.of_real, condition.on_fakes) == (0, None, False)
+
+
+def test_fake_images_are_told_the_attributes_of_real_ones_in_another_order(run, tiles):
+    condition = conditions.attributes([2, 0], run.generator("condition"), WEIGHT)
+    table = tiles[1]
+    real = condition.of_real(*tiles)
+    assert condition.width == 4
+    assert torch.equal(real, torch.stack([1 - table[:, 2], table[:, 2], 1 - table[:, 0], table[:, 0]], dim=1))
+    first, second = condition.draw(*tiles), condition.draw(*tiles)
+    for drawn in (first, second):
+        assert Counter(map(tuple, drawn.tolist())) == Counter(map(tuple, real.tolist()))
+        assert not torch.equal(drawn, real)
+    assert not torch.equal(first, second)
+    again = conditions.attributes([2, 0], run.generator("condition"), WEIGHT).draw(*tiles)
+    assert torch.equal(first, again)
+
+
+def test_codes_are_one_hot_and_uniform(run, tiles):
+    condition = conditions.codes([3, 2], 2, run.generator("condition"), WEIGHT, CONTINUOUS)
+    assert condition.width == 7
+    c = torch.cat([condition.draw(*tiles) for _ in range(75)])  # 3,000
+    assert c.shape == (3000, 7)
+    for block in (c[:, :3], c[:, 3:5]):
+        assert block.unique().tolist() == [0, 1]
+        assert block.sum(1).eq(1).all()
+        expected = 3000 / block.shape[1]
+        assert block.sum(0).tolist() == pytest.approx([expected] * block.shape[1], abs=120)  # 4 standard deviations
+    joint = (c[:, :3].T @ c[:, 3:5]).flatten()
+    assert joint.tolist() == pytest.approx([500] * 6, abs=85)  # codes do not depend on one another
+    line = c[:, 5:]
+    assert -1 <= line.min() < -0.99
+    assert 0.99 < line.max() <= 1
+    assert line.mean(0).tolist() == pytest.approx([0, 0], abs=0.05)
+    assert line.var(0).tolist() == pytest.approx([1 / 3, 1 / 3], abs=0.03)
+    assert torch.corrcoef(line.T)[0, 1].item() == pytest.approx(0, abs=0.08)
+
+
+def test_draw_codes_depends_on_its_stream_alone(run):
+    one, same = (conditions.draw_codes(20, [4], 1, run.generator("c")) for _ in range(2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, conditions.draw_codes(20, [4], 1, run.generator("d")))
+
+
+def test_attributes_are_read_by_cross_entropy(run):
+    condition = conditions.attributes([2, 0], run.generator("condition"), WEIGHT)
+    logits = torch.tensor([[2.0, -1.0], [0.0, 3.0]])
+    c = conditions.pairs(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    hand = -(F.logsigmoid(logits[0, 0]) + F.logsigmoid(-logits[0, 1]) + F.logsigmoid(-logits[1]).sum()) / 4
+    assert condition.read({"attributes": logits}, c)["class"].item() == pytest.approx(WEIGHT * hand.item())
+
+
+def test_codes_are_read_by_cross_entropy_and_squared_error(run):
+    stream = run.generator("condition")
+    condition = conditions.codes([3, 2], 2, stream, WEIGHT, CONTINUOUS)
+    c = conditions.draw_codes(9, [3, 2], 2, stream)
+    logits = torch.randn(9, 7, generator=stream)
+    terms = condition.read({"code": logits, "real": logits[:, :1]}, c)
+    three, two = (F.cross_entropy(logits[:, s], c[:, s].argmax(1)) for s in (slice(0, 3), slice(3, 5)))
+    assert terms["entropy"].item() == pytest.approx(WEIGHT * (three + two).item())
+    assert terms["error"].item() == pytest.approx(CONTINUOUS * (logits[:, 5:] - c[:, 5:]).square().mean().item())
+    sure = condition.read({"code": torch.cat([50 * c[:, :5], c[:, 5:]], dim=1)}, c)
+    assert [value.item() for value in sure.values()] == pytest.approx([0, 0], abs=1e-6)
+
+
+def test_a_single_categorical_code_has_no_error(run):
+    stream = run.generator("condition")
+    condition = conditions.codes([10], 0, stream, 1.0, 1.0)
+    c = condition.draw(torch.zeros(7, 1))
+    assert c.shape == (7, 10)
+    terms = condition.read({"code": torch.zeros(7, 10)}, c)
+    assert terms["entropy"].item() == pytest.approx(torch.tensor(10.0).log().item())  # H(c), when nothing is known
+    assert set(terms) == {"entropy"}
+
+
+def test_noise_stands_before_the_condition(run):
+    c = conditions.draw_codes(5, [3], 1, run.generator("c"))
+    given = steps.with_noise(c, 10, run.generator("noise"))
+    assert given.shape == (5, 10)
+    assert torch.equal(given[:, 6:], c)
+    assert torch.equal(given[:, :6], torch.randn(5, 6, generator=run.generator("noise")))
+
+
+# Training that goes wrong.
+
+
+@pytest.mark.parametrize("batch_size", [20, 40])  # two steps an epoch, and one
+def test_a_game_that_diverges_ends_with_a_line_and_weights_that_draw(run, tiles, recipe, batch_size, capsys):
+    wild = replace(recipe, generator_rate=1e20, discriminator_rate=1e20)
+    gan, step = game(run, wild)
+    history = training.fit(
+        step, tiles, name="toy", epochs=4, batch_size=batch_size, stream=run.generator("order"),
+        after_step=gan.after_step, keep=[gan.generator, gan.discriminator, gan.sampler],
+    )  # fmt: skip
+    printed = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("toy: epoch")]
+    assert printed == [f"toy: {history.ended}"]
+    assert history.ended
+    for network in (gan.generator, gan.discriminator, gan.sampler):
+        assert all(value.isfinite().all() for value in network.state_dict().values())
+    with torch.no_grad():
+        assert gan.sampler.eval()(torch.randn(6, NOISE, generator=run.generator("z"))).isfinite().all()

@@ -1,0 +1,223 @@
+"""Neighbours against brute force, walks on their graph, small distortions, and what neighbours are asked to share."""
+
+import math
+
+import pytest
+import torch
+
+from lab_utils import conditions, losses, neighbours, recipes, steps
+from lab_utils.data.batches import to_unit
+from lab_utils.models.gan import Discriminator
+
+CONSTANTS = ("ROTATION", "STRETCH", "SHEAR", "SHIFT")
+
+
+@pytest.fixture
+def still(monkeypatch):
+    """No distortion at all."""
+    for name in CONSTANTS:
+        monkeypatch.setattr(neighbours, name, 0.0)
+
+
+def bytes_of(n, side, seed=0):
+    stream = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (n, 1, side, side), generator=stream, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(("n", "side"), [(40, 6), (30, 20), (1100, 5)])  # as many dimensions as pixels, images; parts
+def test_nearest_neighbours_are_those_of_brute_force(run, n, side):
+    images = bytes_of(n, side)
+    found = neighbours.nearest_neighbours(images, 4, run.generator("pca"))
+    x = images.flatten(1).double()
+    apart = (x[:, None] - x[None]).square().sum(2).fill_diagonal_(math.inf)
+    nearest = apart.topk(4, largest=False)
+    assert found.shape == (n, 4)
+    # Compared by distance, for two neighbours may be equally far to within rounding.
+    torch.testing.assert_close(apart.gather(1, found).sqrt(), nearest.values.sqrt(), rtol=1e-4, atol=0)
+    assert (found == nearest.indices).float().mean() > 0.99
+
+
+def test_components_of_little_variance_are_left_out(run):
+    images = bytes_of(200, 12)
+    images[:, :, 6:] = 128  # 72 pixels vary; 50 directions remain
+    found = neighbours.nearest_neighbours(images, 3, run.generator("pca"))
+    x = images.flatten(1).double()
+    apart = (x[:, None] - x[None]).square().sum(2).fill_diagonal_(math.inf)
+    assert apart.gather(1, found).mean() < 0.75 * apart[apart.isfinite()].mean()
+
+
+@pytest.mark.parametrize("copies", [1, 2, 5])
+def test_no_image_is_its_own_neighbour(run, copies):
+    images = bytes_of(30, 6).repeat(copies, 1, 1, 1)  # the nearest are then its twins
+    found = neighbours.nearest_neighbours(images, 3, run.generator("pca"))
+    assert (found != torch.arange(len(images))[:, None]).all()
+    assert all(len(set(row)) == 3 for row in found.tolist())
+    twins = (found % 30 == (torch.arange(len(images)) % 30)[:, None]).sum(1)
+    assert twins.eq(min(copies - 1, 3)).all()
+
+
+def test_a_walk_stays_on_the_graph_and_goes_everywhere_it_leads(run):
+    graph = torch.tensor([[1, 2], [3, 4], [3, 5], [0, 0], [0, 0], [0, 0]])
+    index = torch.zeros(400, dtype=torch.int64)
+    reached = [set(neighbours.walk(index, graph, n, run.generator("walk")).tolist()) for n in range(4)]
+    assert reached == [{0}, {1, 2}, {3, 4, 5}, {0}]
+    ends = neighbours.walk(index, graph, 2, run.generator("walk"))
+    assert ends.bincount(minlength=6).tolist() == pytest.approx([0, 0, 0, 200, 100, 100], abs=40)
+    assert torch.equal(ends, neighbours.walk(index, graph, 2, run.generator("walk")))
+    assert not index.any()  # what was given is not written to
+
+
+def test_each_image_walks_from_itself(run):
+    graph = torch.tensor([[1], [2], [3], [0]])
+    assert neighbours.walk(torch.tensor([2, 0, 3]), graph, 1, run.generator("walk")).tolist() == [3, 1, 0]
+
+
+@pytest.mark.parametrize("shape", [(20, 1, 28, 28), (20, 3, 16, 16)])
+def test_distorted_images_keep_shape_and_range_and_differ(run, shape):
+    x = 2 * torch.rand(shape, generator=run.generator("x")) - 1
+    seen = neighbours.distorted(x, run.generator("distortion"))
+    assert seen.shape == x.shape
+    assert seen.dtype == x.dtype
+    assert x.min() - 1e-5 <= seen.min()
+    assert seen.max() <= x.max() + 1e-5
+    assert ((seen - x).abs().flatten(1).amax(1) > 0.1).all()
+    assert torch.equal(seen, neighbours.distorted(x, run.generator("distortion")))
+    same = neighbours.distorted(x[:1].expand(shape), run.generator("distortion"))
+    assert not torch.allclose(same[0], same[1], atol=0.1)  # each image in its own way
+
+
+@pytest.mark.usefixtures("still")
+def test_without_distortion_an_image_is_itself(run):
+    x = 2 * torch.rand(5, 3, 16, 16, generator=run.generator("x")) - 1
+    torch.testing.assert_close(neighbours.distorted(x, run.generator("distortion")), x, rtol=0, atol=1e-4)
+
+
+def moments(x):
+    """Of images N×1×S×S: the centre of mass in pixels from the middle (N×2, down and right), and the angle of the
+    longest axis against the horizontal, N."""
+    w = x[:, 0] / x[:, 0].sum((1, 2), keepdim=True)
+    place = torch.arange(x.shape[-1]) - (x.shape[-1] - 1) / 2
+    down, right = place[:, None], place[None]
+    centre = torch.stack([(w * down).sum((1, 2)), (w * right).sum((1, 2))], dim=1)
+    down, right = down - centre[:, :1, None], right - centre[:, 1:, None]
+    both, yy, xx = ((w * product).sum((1, 2)) for product in (down * right, down * down, right * right))
+    return centre, 0.5 * torch.atan2(2 * both, xx - yy)
+
+
+@pytest.fixture
+def bar():
+    """400 equal pictures, 1×28×28, of a soft horizontal bar in the middle."""
+    place = torch.arange(28) - 13.5
+    return (-(place[:, None] / 1.5).square() - (place[None] / 5).square()).exp().expand(400, 1, 28, 28)
+
+
+@pytest.mark.usefixtures("still")
+def test_shifts_are_a_share_of_the_side(run, bar, monkeypatch):
+    monkeypatch.setattr(neighbours, "SHIFT", 0.05)
+    centre, angle = moments(neighbours.distorted(bar, run.generator("distortion")))
+    assert centre.abs().amax(0).tolist() == pytest.approx([1.4, 1.4], abs=0.05)  # 0.05·28 pixels, either way
+    assert centre.mean(0).tolist() == pytest.approx([0, 0], abs=0.15)
+    assert angle.abs().max() < 0.01
+
+
+@pytest.mark.usefixtures("still")
+def test_turns_are_at_most_the_angle(run, bar, monkeypatch):
+    monkeypatch.setattr(neighbours, "ROTATION", math.radians(10))
+    centre, angle = moments(neighbours.distorted(bar, run.generator("distortion")))
+    assert angle.min().item() == pytest.approx(-math.radians(10), abs=0.01)
+    assert angle.max().item() == pytest.approx(math.radians(10), abs=0.01)
+    assert centre.abs().max() < 0.05
+
+
+def test_distortion_is_small(run, bar):
+    centre, angle = moments(neighbours.distorted(bar, run.generator("distortion")))
+    assert centre.abs().max() < 2
+    assert angle.abs().max() < math.radians(25)  # a turn and a shear at once
+    assert angle.abs().max() > math.radians(5)
+
+
+HEADS = {"real": 1, "code": 6}  # a code of 4 and two continuous ones
+
+
+@pytest.fixture
+def digits(blobs):
+    """60 images, and 3 neighbours of each: those with the same label."""
+    images = blobs[0][:60]
+    return images, (torch.arange(60)[:, None] + torch.tensor([10, 20, 30])) % 60
+
+
+def reader(run):
+    return run.build("weights", Discriminator, heads=HEADS, width=8, side=28, channels=1, norm="spectral")
+
+
+def test_agreement_is_minus_the_information_that_neighbours_share(run, digits):
+    images, graph = digits
+    index = torch.arange(5, 25)
+    on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=2, size=4, weight=0.5)
+    terms = on_real(reader(run), images[index], index)
+
+    stream, discriminator = run.generator("agreement"), reader(run)
+    near = images[neighbours.walk(index, graph, 2, stream)]
+    p, q = (
+        discriminator(neighbours.distorted(2 * to_unit(x) - 1, stream))["code"][:, :4].softmax(1)
+        for x in (images[index], near)
+    )
+    assert set(terms) == {"agreement"}
+    expected = -0.5 * losses.shared_information(p, q, neighbours.BALANCE)
+    torch.testing.assert_close(terms["agreement"], expected)
+    assert terms["agreement"].shape == ()
+
+
+def test_agreement_teaches_the_trunk_and_the_code_but_not_the_verdict(run, digits):
+    images, graph = digits
+    discriminator, index = reader(run), torch.arange(20)
+    on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=1, size=4, weight=1.0)
+    on_real(discriminator, images[index], index)["agreement"].backward()
+    for name, parameter in discriminator.named_parameters():
+        if name.startswith("heads.real"):
+            assert parameter.grad is None, name
+        else:
+            assert parameter.grad.abs().sum() > 0, name
+    bias = discriminator.heads["code"].bias.grad
+    assert bias[:4].abs().min() > 0
+    assert not bias[4:].any()  # the continuous codes are not asked to agree
+
+
+def test_descending_on_agreement_gives_neighbours_the_same_code_and_uses_all_of_them(run, digits):
+    images, graph = digits
+    discriminator = run.build("weights", Discriminator, heads=HEADS, width=8, side=28, channels=1, norm="none")
+    with torch.no_grad():
+        discriminator.heads["code"].weight *= 10  # where nothing tells the codes apart, the gradient is almost nothing
+    on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=1, size=4, weight=1.0)
+    optimizer = torch.optim.Adam(discriminator.parameters(), 5e-3)
+
+    def probabilities():
+        with torch.no_grad():
+            return discriminator(2 * to_unit(images) - 1)["code"][:, :4].softmax(1)
+
+    def shared(p):
+        return losses.shared_information(p, p[graph[:, 0]]).item()
+
+    assert shared(probabilities()) < 0.05
+    for _ in range(40):
+        steps.descend(on_real(discriminator, images, torch.arange(60))["agreement"], optimizer)
+    assert 1 < shared(probabilities()) <= math.log(4)
+    codes = probabilities().argmax(1)
+    assert len(codes.unique()) == 4
+    assert (codes == codes[graph[:, 0]]).float().mean() > 0.9
+
+
+def test_agreement_joins_the_game(run, digits):
+    images, graph = digits
+    condition = conditions.codes([4], 2, run.generator("condition"), 1.0, 0.1)
+    gan = recipes.make_gan(run, "toy", recipes.PROJECT, 5 + condition.width, {"code": 6}, width=8, side=28, channels=1)
+    on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=1, size=4, weight=1.0)
+    step = steps.gan_step(gan, run, run.generator("noise"), recipes.PROJECT, condition, on_real)
+    for start in (0, 20, 40):
+        index = torch.arange(start, start + 20)
+        scalars = step(images[index], index)
+        assert all(value.isfinite() and not value.requires_grad for value in scalars.values())
+    assert set(scalars) == {
+        "discriminator", "generator", "real", "fake", "agreement", "entropy", "error", "entropy_fake", "error_fake"
+    }  # fmt: skip
+    assert -neighbours.BALANCE * math.log(4) <= scalars["agreement"] <= 1e-3
