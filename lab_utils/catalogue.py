@@ -137,6 +137,127 @@ KL = Notebook(
     },
 )
 
+FEATURES = "in the judge's features"
+
+GAN = Notebook(
+    title="GAN: faces from a game",
+    question="What does a game between two networks draw that a likelihood does not, and what does it cost?",
+    data=("faces",),
+    deliverables={
+        "gan.1": "Architecture and settings",
+        "gan.2": "Learning curves: losses, D(x), D(G(z))",
+        "gan.3": "32 images",
+        "gan.4": "The same noise over training",
+        "gan.5": "Three recipes side by side, same budget",
+        "gan.6": "VAE against GAN: pictures and numbers",
+        "gan.7": "Nearest training images of samples",
+        "gan.8": "Discussion",
+    },
+    metrics={
+        "gan.fcd": Metric("GAN: Fréchet classifier distance of samples to test images", "squared distance", False),
+        "gan.kid": Metric(f"GAN: kernel distance of samples to test images, {FEATURES}", "squared MMD", False),
+        "gan.density": Metric("GAN: samples among the test images (1: as real ones)", "ratio"),
+        "gan.coverage": Metric(
+            "GAN: test images with a sample among their neighbours",
+            "fraction",
+            True,
+            targets={"quick": 0.5, "full": 0.7},
+        ),
+        "gan.sharpness_ratio": Metric("GAN: variance of the Laplacian, samples over test images", "ratio"),
+        "vae.fcd": Metric("VAE that saw as many images: the same distance, prior samples", "squared distance", False),
+        "vae.sharpness_ratio": Metric("The same VAE: variance of the Laplacian over that of test images", "ratio"),
+        "gan.fcd_ratio": Metric(
+            "FCD of the GAN over that of the VAE", "ratio", False, targets={"quick": 0.6, "full": 0.33}
+        ),
+        "real.fcd": Metric("As many training images to test images: the floor", "squared distance", False),
+        "dcgan.fcd": Metric("DCGAN's recipe (non-saturating, batch norm), short budget", "squared distance", False),
+        "wgangp.fcd": Metric("WGAN-GP, short budget", "squared distance", False),
+        "gan_short.fcd": Metric("This course's recipe, short budget", "squared distance", False),
+        "gan.nn_distance_ratio": Metric(
+            "Median distance to the nearest training image, samples over test images", "ratio"
+        ),
+    },
+)
+
+ACGAN = Notebook(
+    title="AC-GAN: faces as ordered",
+    question="Can a generator be told which attributes a face shall have, and does it then change nothing else?",
+    data=("faces",),
+    deliverables={
+        "acgan.1": "Architecture and settings",
+        "acgan.2": "Learning curves, each term apart",
+        "acgan.3": "Ten pairs: the same noise, the attribute off and on",
+        "acgan.4": "The attribute from off to on in steps",
+        "acgan.5": "The class head trained on fakes: collusion",
+        "acgan.6": "Discussion",
+    },
+    metrics={
+        "acgan.attribute_accuracy": Metric("The judge reads what was asked for, balanced accuracy", "fraction", True),
+        "acgan.real_ceiling": Metric("The same judge on real test images, balanced accuracy", "fraction", True),
+        "acgan.accuracy_ratio": Metric(
+            "The former over the latter", "ratio", True, targets={"quick": 0.92, "full": 0.97}
+        ),
+        "acgan.flip_rate": Metric(
+            "Pairs that read off and on as asked", "fraction", True, targets={"quick": 0.80, "full": 0.95}
+        ),
+        "acgan.other_attribute_agreement": Metric(
+            "Other attributes that read the same in both of a pair",
+            "fraction",
+            True,
+            targets={"quick": 0.80, "full": 0.85},
+        ),
+        "acgan.fcd": Metric("FCD of samples, asked for the test split's attributes", "squared distance", False),
+        "acgan.diversity_ratio": Metric(
+            f"Mean distance within a condition {FEATURES}, samples over real",
+            "ratio",
+            True,
+            targets={"quick": 0.8, "full": 0.9},
+        ),
+        "acgan.cas": Metric(
+            "Balanced accuracy on real test images of a classifier trained on samples", "fraction", True
+        ),
+    },
+)
+
+INFOGAN = Notebook(
+    title="InfoGAN: codes that nobody taught",
+    question="What does a generator put into a code that must be readable from its images, if no label is given?",
+    data=("digits", "faces"),
+    deliverables={
+        "infogan.1": "Architecture, order of updates, the bound derived",
+        "infogan.2": "Faces, a 2-way code: two rows, same noise",
+        "infogan.3": "Faces, a 13-way code: 13 columns, same noise",
+        "infogan.4": "Losses of D, G and the conditional entropy",
+        "infogan.5": "Digits: a 10-way and two continuous codes",
+        "infogan.6": "What each code found",
+        "infogan.7": "Discussion, and CVAE against InfoGAN",
+    },
+    metrics={
+        "infogan_digits.accuracy": Metric(
+            "Digits: test images whose code is the one assigned to their label",
+            "fraction",
+            True,
+            targets={"quick": 0.70, "full": 0.95},
+            reference=0.95,
+            reference_note="InfoGAN's paper (5 % error), its own training",
+        ),
+        "infogan_digits.nmi": Metric("Digits: normalised mutual information of code and label", "index", True),
+        "infogan_digits.ari": Metric("Digits: adjusted Rand index of code and label", "index", True),
+        "infogan_digits.mi_bound": Metric("Digits: bound on I(c; x), at most ln 10 = 2.303", "nats", True),
+        "infogan_plain.accuracy": Metric(
+            "Digits, InfoGAN without neighbours, shorter budget: the same accuracy", "fraction", True
+        ),
+        "infogan_faces2.mi_bound": Metric("Faces, 2-way code: bound on I(c; x), at most ln 2 = 0.693", "nats", True),
+        "infogan_faces13.mi_bound": Metric("Faces, 13-way code: bound on I(c; x), at most ln 13 = 2.565", "nats", True),
+        "infogan_faces13.mi_ratio": Metric("The same over ln 13", "ratio", True, targets={"quick": 0.8, "full": 0.95}),
+        "infogan_faces2.best_attribute": Metric(
+            "Largest mutual information of the 2-way code with an attribute that the judge reads", "nats"
+        ),
+        "infogan_digits.fcd": Metric("Digits: FCD of samples to test images", "squared distance", False),
+        "infogan_digits.sharpness_ratio": Metric("Digits: variance of the Laplacian, samples over test", "ratio"),
+    },
+)
+
 NOTEBOOKS: dict[str, Notebook] = {
     "01_vae": VAE,
     "02_kl_ablation": KL,
@@ -202,6 +323,8 @@ NOTEBOOKS: dict[str, Notebook] = {
             "cvae_conv.diversity": Metric(
                 "Mean distance within a label in the judge's features, samples over real", "ratio", None
             ),
+            "cvae_conv.sharpness_ratio": Metric("Variance of the Laplacian, samples over test digits", "ratio"),
+            "cvae_conv.fcd": Metric("Fréchet classifier distance of samples to test digits", "squared distance", False),
             "completion.nll_cvae": Metric(
                 "Missing three quarters given one, CVAE, importance-weighted bound",
                 "nats/image",
@@ -212,4 +335,7 @@ NOTEBOOKS: dict[str, Notebook] = {
             ),
         },
     ),
+    "04_gan": GAN,
+    "05_acgan": ACGAN,
+    "06_infogan": INFOGAN,
 }

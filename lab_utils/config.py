@@ -143,7 +143,133 @@ CVAE_LAB = {
     ),
 }  # fmt: skip
 
-LABS = {"01": VAE_LAB, "02": KL_LAB, "03": CVAE_LAB}
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class GANLab:
+    """Settings of notebook 04."""
+
+    train_images: PositiveInt  # the first so many of the training split (at most all of it)
+    test_images: PositiveInt  # likewise of the test split
+    side: PositiveInt  # of an image; 64 or 32, to which faces are reduced
+    judge_epochs: PositiveInt  # these four as in notebooks 05 and 06, which then find the judge in the cache
+    noise: PositiveInt  # dimensions of what the generator starts from
+    width: PositiveInt  # channels of the widest pictures; 128 at side 64 is the coursework's 4×4×1024
+    batch_size: PositiveInt  # of a discriminator step
+    epochs: PositiveInt  # of the GAN with this course's recipe, and of the VAE beside it
+    arm_epochs: PositiveInt  # of each recipe in the comparison; the GAN above is compared as it was after so many
+    trial_epochs: PositiveInt  # of each small experiment
+    vae_latent: PositiveInt
+    vae_width: PositiveInt  # channels of the VAE's first convolution
+    vae_rate: PositiveFloat  # peak of its one-cycle schedule
+    log_every: PositiveInt  # steps between two points of the training curves
+
+
+GAN_LAB = {
+    "smoke": GANLab(
+        train_images=400, test_images=200, side=32, judge_epochs=1, noise=100, width=8, batch_size=20, epochs=3,
+        arm_epochs=2, trial_epochs=1, vae_latent=16, vae_width=8, vae_rate=3e-3, log_every=2,
+    ),
+    "quick": GANLab(
+        train_images=12_000, test_images=10_000, side=32, judge_epochs=3, noise=100, width=32, batch_size=32,
+        epochs=7, arm_epochs=2, trial_epochs=1, vae_latent=128, vae_width=32, vae_rate=4e-3, log_every=10,
+    ),
+    "full": GANLab(
+        train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
+        epochs=40, arm_epochs=15, trial_epochs=5, vae_latent=128, vae_width=64, vae_rate=2e-3, log_every=10,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class ACGANLab:
+    """Settings of notebook 05."""
+
+    train_images: PositiveInt  # the first so many of the training split (at most all of it)
+    test_images: PositiveInt  # likewise of the test split
+    side: PositiveInt  # of an image; 64 or 32, to which faces are reduced
+    judge_epochs: PositiveInt  # these four as in notebooks 04 and 06, which then find the judge in the cache
+    noise: PositiveInt  # dimensions of the noise beside the attributes
+    width: PositiveInt  # channels of the widest pictures; 128 at side 64 is the coursework's 4×4×1024
+    batch_size: PositiveInt
+    epochs: PositiveInt
+    trial_epochs: PositiveInt  # of the experiment on collusion; the model above is compared as it was after so many
+    class_weight: PositiveFloat  # of the classification loss beside the game's
+    pairs: PositiveInt  # of samples with an attribute off and on, for each attribute
+    cas_epochs: PositiveInt  # the judge's architecture trained on samples alone
+    log_every: PositiveInt  # steps between two points of the training curves
+
+
+ACGAN_LAB = {
+    "smoke": ACGANLab(
+        train_images=400, test_images=200, side=32, judge_epochs=1, noise=100, width=8, batch_size=20, epochs=3,
+        trial_epochs=1, class_weight=3.0, pairs=100, cas_epochs=1, log_every=2,
+    ),
+    "quick": ACGANLab(
+        train_images=12_000, test_images=10_000, side=32, judge_epochs=3, noise=100, width=32, batch_size=32,
+        epochs=7, trial_epochs=2, class_weight=3.0, pairs=1000, cas_epochs=2, log_every=10,
+    ),
+    "full": ACGANLab(
+        train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
+        epochs=40, trial_epochs=10, class_weight=3.0, pairs=1000, cas_epochs=8, log_every=10,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class InfoGANLab:
+    """Settings of notebook 06."""
+
+    train_images: PositiveInt  # faces: the first so many of the training split (at most all of it)
+    test_images: PositiveInt  # likewise of the test split
+    side: PositiveInt  # of a face; 64 or 32, to which faces are reduced
+    judge_epochs: PositiveInt  # these four as in notebooks 04 and 05, which then find the judge in the cache
+    noise: PositiveInt  # dimensions of the noise beside the codes, for faces
+    width: PositiveInt  # channels of the widest pictures of faces
+    batch_size: PositiveInt  # faces
+    epochs: PositiveInt  # faces
+    train_digits: PositiveInt
+    test_digits: PositiveInt
+    digit_judge_epochs: PositiveInt  # as in notebook 03
+    digit_noise: PositiveInt
+    digit_width: PositiveInt
+    digit_batch_size: PositiveInt
+    digit_epochs: PositiveInt
+    plain_digit_epochs: PositiveInt  # of the InfoGAN without neighbours
+    neighbours: PositiveInt  # of a digit, among which a walk goes on
+    walk: PositiveInt  # steps from a digit to the one that should share its code
+    agreement_weight: PositiveFloat  # of what neighbours share, beside the game's loss
+    compared_digits: PositiveInt  # the first so many training digits, among which neighbours are looked for
+    seeds: PositiveInt  # digits: SEED and the next ones, for the median
+    reader_images: PositiveInt  # samples that a fresh reader of the codes is trained on; a fifth as many test it
+    reader_epochs: PositiveInt
+    log_every: PositiveInt  # steps between two points of the training curves
+
+
+INFOGAN_LAB = {
+    "smoke": InfoGANLab(
+        train_images=400, test_images=200, side=32, judge_epochs=1, noise=100, width=8, batch_size=20, epochs=2,
+        train_digits=1000, test_digits=400, digit_judge_epochs=1, digit_noise=62, digit_width=8, digit_batch_size=100,
+        digit_epochs=2, plain_digit_epochs=1, neighbours=5, walk=3, agreement_weight=2.0,
+        compared_digits=1000, seeds=1, reader_images=500,
+        reader_epochs=1, log_every=2,
+    ),
+    "quick": InfoGANLab(
+        train_images=12_000, test_images=10_000, side=32, judge_epochs=3, noise=100, width=32, batch_size=32, epochs=4,
+        train_digits=60_000, test_digits=10_000, digit_judge_epochs=3, digit_noise=62, digit_width=32,
+        digit_batch_size=128, digit_epochs=2, plain_digit_epochs=1, neighbours=10, walk=3, agreement_weight=2.0,
+        compared_digits=20_000,
+        seeds=1, reader_images=10_000, reader_epochs=2, log_every=10,
+    ),
+    "full": InfoGANLab(
+        train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
+        epochs=20, train_digits=60_000, test_digits=10_000, digit_judge_epochs=8, digit_noise=62, digit_width=64,
+        digit_batch_size=128, digit_epochs=20, plain_digit_epochs=10, neighbours=10, walk=3, agreement_weight=2.0,
+        compared_digits=60_000,
+        seeds=5, reader_images=20_000, reader_epochs=4, log_every=10,
+    ),
+}  # fmt: skip
+
+LABS = {"01": VAE_LAB, "02": KL_LAB, "03": CVAE_LAB, "04": GAN_LAB, "05": ACGAN_LAB, "06": INFOGAN_LAB}
 AVATARS = {"smoke": (400, 200), "quick": (18_000, 2_000), "full": (18_000, 2_000)}  # drawn for training and test
 
 

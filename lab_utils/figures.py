@@ -289,3 +289,51 @@ def against_prior(codes: Mapping[str, np.ndarray], alt: str, *, limit: float = 6
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     fig.alt = alt
     return fig
+
+
+@styled
+def matrices(
+    counts: Mapping[str, np.ndarray],
+    alt: str,
+    *,
+    x_label: str,
+    y_label: str,
+    columns: Sequence[str],
+    width: float = 8.2,
+) -> Figure:
+    """Titled tables of counts side by side, rows×columns each, shaded by the share of their row."""
+    fig = Figure(figsize=(width, width / len(counts) + 0.2 if len(counts) > 1 else 0.6 * width))
+    for i, (ax, (title, table)) in enumerate(zip(np.ravel(fig.subplots(1, len(counts))), counts.items(), strict=True)):
+        share = table / np.maximum(table.sum(1, keepdims=True), 1)
+        ax.imshow(share, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
+        for (row, column), value in np.ndenumerate(share):
+            if value >= 0.01:
+                ax.text(
+                    column,
+                    row,
+                    f"{100 * value:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if value > 0.6 else "black",
+                )
+        ax.set(title=title, xticks=range(len(columns)), xticklabels=columns, yticks=range(len(table)), xlabel=x_label)
+        ax.set_ylabel(y_label if i == 0 else "")
+        ax.grid(False)
+    fig.alt = alt
+    return fig
+
+
+@styled
+def bars(groups: Mapping[str, Mapping[str, float]], alt: str, *, x_label: str, width: float = 8.2) -> Figure:
+    """Horizontal bars, one panel for each group side by side, with the same names down the side and the same scale."""
+    names = list(next(iter(groups.values())))
+    fig = Figure(figsize=(width, 0.27 * len(names) + 0.9))
+    axes = np.ravel(fig.subplots(1, len(groups), sharey=True))
+    for ax, (title, values), colour in zip(axes, groups.items(), COLOURS, strict=False):
+        ax.barh(range(len(names)), [values[name] for name in names], color=colour)
+        ax.set(title=title, xlabel=x_label, yticks=range(len(names)), yticklabels=names)
+        ax.grid(axis="y", visible=False)
+    axes[0].invert_yaxis()
+    fig.alt = alt
+    return fig

@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -42,6 +42,16 @@ class Kind:
 
 DIGITS = Kind("digit judge", DigitClassifier, F.cross_entropy, shifted, 0.5, 2e-3, 125)
 FACES = Kind("face judge", FaceClassifier, F.binary_cross_entropy_with_logits, shifted_and_mirrored, 0.0, 4e-3, 64)
+
+
+def noisy(x: Tensor, stream: torch.Generator, sigma: float = 0.05) -> Tensor:
+    """Images with Gaussian noise in each pixel, so that a reader cannot live on what nobody sees."""
+    return x + sigma * torch.randn(x.shape, generator=stream, device=x.device)
+
+
+# Fresh readers of a code from samples: the judges' networks and settings, with noise in place of shifts.
+DIGIT_READER = replace(DIGITS, name="digit code reader", augment=noisy, dropout=0.0)
+FACE_READER = replace(FACES, name="face code reader", criterion=F.cross_entropy, augment=noisy)
 
 
 def train_classifier(

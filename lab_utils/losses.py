@@ -1,6 +1,11 @@
-"""Loss terms, one value per image: summed over pixels and dimensions, never averaged over them. Units: nats/image."""
+"""Loss terms.
+
+Likelihoods: one value per image in nats/image, summed over pixels and dimensions, never averaged over them. Games
+between two networks: means over the batch.
+"""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +46,54 @@ def optimal_gaussian_nll(mean: Tensor, x: Tensor) -> Tensor:
     Rybkin, Daniilidis and Levine 2021 (σ-VAE), equation 6: the weight between the terms is then not a setting.
     """
     return gaussian_nll(mean, x, (x - mean).square().mean())
+
+
+def non_saturating(real: Tensor, fake: Tensor) -> Tensor:
+    """The discriminator's cross-entropy, from logits N (Goodfellow et al. 2014, equation 1, negated)."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def non_saturating_generator(fake: Tensor) -> Tensor:
+    """−log D(G(z)) in place of log(1 − D(G(z))), whose gradient vanishes early (ibid., section 3)."""
+    return F.softplus(-fake).mean()
+
+
+def hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """Zero once every logit is beyond ±1 on its side (Lim and Ye 2017; Miyato et al. 2018, equation 16)."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def wasserstein(real: Tensor, fake: Tensor) -> Tensor:
+    """Minus the estimate of the Wasserstein distance, for a 1-Lipschitz critic (Arjovsky et al. 2017, equation 2)."""
+    return fake.mean() - real.mean()
+
+
+def critic_value(fake: Tensor) -> Tensor:
+    """The generator's side of the hinge and of the Wasserstein loss: what the critic says of it, negated."""
+    return -fake.mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+    """Mean of (‖∇critic(x)‖ − 1)² at x between real and fake images, both N×C×H×W (Gulrajani et al. 2017, equation 3).
+
+    ``mix``, N×1×1×1 in [0, 1], says where between them.
+    """
+    between = torch.lerp(real, fake, mix).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (gradient.float().flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def shared_information(p: Tensor, q: Tensor, balance: float = 1.0) -> Tensor:
+    """Mutual information, in nats, of the codes given to pairs of images: their probabilities N×K and N×K.
+
+    H(c) − H(c|c′), at most ln K: all codes are used alike, each surely, and both images of a pair always get the same
+    (Ji et al. 2019, equation 3, symmetrised). ``balance`` multiplies H(c), which keeps codes from sharing out one class
+    while two classes share another.
+    """
+    joint = p.T @ q / len(p)
+    joint = (0.5 * (joint + joint.T)).clamp_min(1e-8)
+    entropy, joint_entropy = (-(t * t.log()).sum() for t in (joint.sum(0), joint))
+    return balance * entropy - (joint_entropy - entropy)
 
 
 def _sum(values: Tensor, where: Tensor | None = None) -> Tensor:

@@ -9,9 +9,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from lab_utils.conditions import Condition
 from lab_utils.data.batches import Prepare, to_unit
-from lab_utils.losses import kl_to_standard_normal
+from lab_utils.losses import gradient_penalty, kl_to_standard_normal
 from lab_utils.models.cvae import one_hot
+from lab_utils.recipes import Gan, Recipe
 from lab_utils.repro import Run, autocast, noise
 
 Scalars = dict[str, Tensor]
@@ -98,6 +100,90 @@ def completion_step(model: nn.Module, optimizer, run: Run, nll) -> Step:
         return detached(loss=loss)
 
     return step
+
+
+def gan_step(
+    gan: Gan,
+    run: Run,
+    stream: torch.Generator,
+    recipe: Recipe,
+    condition: Condition,
+    on_real: Callable[..., dict[str, Tensor]] | None = None,
+) -> Step:
+    """A step of the game: the discriminator's, on its share of the batch, then the generator's.
+
+    A batch is uint8 images, then what ``condition`` and ``on_real`` want of them; a recipe with several discriminator
+    steps divides it among them, so that an epoch shows each image once. ``condition`` says what the generator is told
+    and what the heads read; ``on_real(discriminator, *batch)`` adds terms of real images alone.
+
+    The step returns the losses ``discriminator`` and ``generator``, the mean logits ``real`` and ``fake``, and each
+    further term under its name, with ``_real`` or ``_fake`` where the discriminator learns it; the generator's bears
+    the name alone.
+    """
+
+    def step(*batch: Tensor) -> Scalars:
+        for share in zip(*(t.chunk(recipe.discriminator_steps) for t in batch), strict=True):
+            terms = discriminator_turn(gan, run, stream, recipe, condition, on_real, share)
+        gan.discriminator.requires_grad_(False)  # its gradients are not wanted in the generator's turn
+        for _ in range(recipe.generator_steps):
+            terms |= generator_turn(gan, run, stream, recipe, condition, share)
+        gan.discriminator.requires_grad_(True)
+        return detached(**terms)
+
+    return step
+
+
+def discriminator_turn(gan, run, stream, recipe, condition, on_real, batch) -> Scalars:
+    """The discriminator learns to tell real images from fake ones, and its heads to read what they can be taught."""
+    real = 2 * to_unit(batch[0]) - 1
+    if recipe.mirror:
+        real = mirror(real, stream)
+    c = condition.draw(*batch)
+    with autocast(run):
+        with torch.no_grad():
+            fake = gan.generator(with_noise(c, gan.generator.inputs, stream)).float()
+        # Each in a pass of its own: batch norm would otherwise let the real images of a batch speak of the fake ones.
+        on_reals, on_fakes = (in_float(gan.discriminator(x)) for x in (real, fake))
+    loss = recipe.discriminator_loss(on_reals["real"], on_fakes["real"])
+    terms = {"discriminator": loss, "real": on_reals["real"].mean(), "fake": on_fakes["real"].mean()}
+    further = {}
+    if recipe.penalty:
+        mix = torch.rand(len(real), 1, 1, 1, generator=stream, device=stream.device)
+        with autocast(run):
+            steepness = gradient_penalty(lambda x: gan.discriminator(x)["real"], real, fake, mix)
+        further["penalty"] = recipe.penalty * steepness
+    if condition.of_real is not None:
+        further |= suffixed(condition.read(on_reals, condition.of_real(*batch)), "real")
+    if condition.on_fakes:
+        further |= suffixed(condition.read(on_fakes, c), "fake")
+    if on_real is not None:
+        further |= on_real(gan.discriminator, *batch)
+    descend(loss + sum(further.values()), gan.discriminator_optimizer)
+    return terms | further
+
+
+def generator_turn(gan, run, stream, recipe, condition, batch) -> Scalars:
+    """The generator learns to be taken for real, and to draw what it was told so that the heads can read it."""
+    c = condition.draw(*batch)
+    with autocast(run):
+        logits = in_float(gan.discriminator(gan.generator(with_noise(c, gan.generator.inputs, stream))))
+    loss = recipe.generator_loss(logits["real"])
+    further = condition.read(logits, c)
+    descend(loss + sum(further.values()), gan.generator_optimizer)
+    return {"generator": loss} | further
+
+
+def with_noise(c: Tensor, inputs: int, stream: torch.Generator) -> Tensor:
+    """What a generator is given, N×inputs: standard normal noise, then the condition c."""
+    return torch.cat([noise(len(c), inputs - c.shape[1], stream), c], dim=1)
+
+
+def in_float(logits: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.float() for name, value in logits.items()}
+
+
+def suffixed(terms: dict[str, Tensor], suffix: str) -> dict[str, Tensor]:
+    return {f"{name}_{suffix}": value for name, value in terms.items()}
 
 
 def classifier_step(

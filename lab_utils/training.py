@@ -6,7 +6,7 @@ Knows no model: a step turns a batch into scalars, an evaluation returns numbers
 import itertools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,11 +29,13 @@ class History:
     """What a training left behind: ``curve`` has one row every few batches, ``epochs`` one row per epoch.
 
     Columns of ``curve``: step, then the step's scalars. Columns of ``epochs``: epoch, ``train_`` and the mean of
-    each scalar over the epoch, then whatever the evaluation returned.
+    each scalar over the epoch, then whatever the evaluation returned. ``ended`` says, in one line, why training ended
+    early; it is empty if it did not.
     """
 
     curve: pd.DataFrame
     epochs: pd.DataFrame
+    ended: str = ""
 
 
 def adam(model: nn.Module, peak: float, steps: int) -> tuple[torch.optim.Optimizer, object]:
@@ -74,29 +76,41 @@ def fit(
     evaluate: Callable[[], dict[str, float]] | None = None,
     preview: Callable[[], Figure] | None = None,
     log_every: int = 10,
+    keep: Sequence[nn.Module] = (),
 ) -> History:
     """Run ``step`` over shuffled full batches of ``tensors`` and return the history.
 
     ``after_step`` moves learning rate and the like; ``evaluate`` runs after each epoch and its numbers join the
-    history; ``preview`` draws a figure that renews
-    itself in JupyterLab. Headless, one line is printed per epoch. Scalars stay on the device within an epoch.
-    An interrupt in JupyterLab keeps what was reached; LabError if the data does not fill a batch or a loss is
-    not finite.
+    history; ``preview`` draws a figure that renews itself in JupyterLab. Headless, one line is printed per epoch.
+    Scalars stay on the device within an epoch. An interrupt in JupyterLab keeps what was reached. LabError if the data
+    does not fill a batch or a loss is not finite.
+
+    A game between networks may fail without anybody's mistake. With ``keep``, the modules in it, such an epoch (see
+    :func:`trouble`) ends the training with one line, and they get back the weights they had before it.
     """
     per_epoch = steps_per_epoch(len(tensors[0]), batch_size)
     if per_epoch == 0:
         raise LabError(f"{name}: {len(tensors[0])} images do not fill one batch of {batch_size}; lower batch_size")
-    curve, rows = [], []
+    curve, rows, ended = [], [], ""
+    good = copies(keep)
     watch = Watch(name, epochs, per_epoch)
     try:
         for epoch in range(1, epochs + 1):
             scalars = run_epoch(step, shuffled(tensors, batch_size, stream), after_step, watch)
-            check_finite(scalars, name, epoch)
+            what = trouble(scalars)
+            if what and not keep:
+                raise LabError(f"{name}: {what} in epoch {epoch}; lower learning_rate or raise batch_size")
             curve += [
                 {"step": (epoch - 1) * per_epoch + i + 1, **row}
                 for i, row in enumerate(scalars.to_dict("records"))
                 if (i + 1) % log_every == 0
             ]
+            if what:
+                put_back(keep, good)
+                ended = f"{what} in epoch {epoch} of {epochs}; the weights from before that epoch are kept"
+                print(f"{name}: {ended}")
+                break
+            good = copies(keep)
             rows.append({"epoch": epoch, **{f"train_{k}": v for k, v in scalars.mean().items()}})
             rows[-1] |= evaluate() if evaluate else {}
             watch.epoch(rows[-1], preview)
@@ -106,7 +120,7 @@ def fit(
         print(f"{name}: interrupted after {len(rows)} of {epochs} epochs; the weights reached so far are kept")
     finally:
         watch.close()
-    return History(pd.DataFrame(curve), pd.DataFrame(rows))
+    return History(pd.DataFrame(curve), pd.DataFrame(rows), ended)
 
 
 def run_epoch(step: Step, batches, after_step, watch: "Watch") -> pd.DataFrame:
@@ -120,11 +134,27 @@ def run_epoch(step: Step, batches, after_step, watch: "Watch") -> pd.DataFrame:
     return pd.DataFrame({key: torch.stack([s[key] for s in collected]).cpu().numpy() for key in collected[0]})
 
 
-def check_finite(scalars: pd.DataFrame, name: str, epoch: int) -> None:
-    """LabError, one line, if any scalar of the epoch is not finite."""
+def trouble(scalars: pd.DataFrame) -> str:
+    """What went wrong in an epoch, in a few words; nothing if nothing did.
+
+    A scalar that is not finite; or a discriminator's loss that was zero for nearly all of the epoch, which leaves its
+    generator nothing to learn from.
+    """
     for key, values in scalars.items():
         if not np.isfinite(values.to_numpy()).all():
-            raise LabError(f"{name}: {key} is not finite in epoch {epoch}; lower learning_rate or raise batch_size")
+            return f"{key} is not finite"
+    if "discriminator" in scalars and scalars["discriminator"].between(0, 1e-3).mean() > 0.9:
+        return "the discriminator's loss is zero"
+    return ""
+
+
+def copies(modules: Sequence[nn.Module]) -> list[dict[str, Tensor]]:
+    return [{name: value.clone() for name, value in module.state_dict().items()} for module in modules]
+
+
+def put_back(modules: Sequence[nn.Module], states: Sequence[dict[str, Tensor]]) -> None:
+    for module, state in zip(modules, states, strict=True):
+        module.load_state_dict(state)
 
 
 def interactive() -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Tensors = tuple[Tensor, ...]  # a split on the device: images (uint8, N×C×H×W), then labels or attributes
@@ -16,9 +17,15 @@ def to_device(split, device: torch.device, limit: int | None = None) -> tuple[Te
     return images, labels
 
 
-def faces_to_device(split, device: torch.device, limit: int | None = None) -> Tensors:
-    """The first ``limit`` images (uint8, N×3×S×S) and attributes (float32 0 and 1, N×K) of a split, on the device."""
+def faces_to_device(split, device: torch.device, limit: int | None = None, side: int | None = None) -> Tensors:
+    """The first ``limit`` images (uint8, N×3×S×S) and attributes (float32 0 and 1, N×K) of a split, on the device.
+
+    With ``side``, which divides S, images are reduced to it: each pixel becomes the mean of those it covers.
+    """
     images = torch.from_numpy(split.images[:limit]).to(device)
+    if side and side != images.shape[-1]:
+        smaller = [F.avg_pool2d(part.float(), images.shape[-1] // side).round().byte() for part in images.split(1000)]
+        images = torch.cat(smaller)
     attributes = torch.tensor(split.attributes[:limit].to_numpy(), dtype=torch.float32, device=device)
     return images, attributes
 

@@ -6,7 +6,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from torch import Tensor, nn
+
+from lab_utils.data.batches import to_unit
+from lab_utils.metrics.likelihood import evaluating
 
 
 def confusion(codes: Tensor, labels: Tensor, k: int, classes: int) -> np.ndarray:
@@ -14,6 +17,17 @@ def confusion(codes: Tensor, labels: Tensor, k: int, classes: int) -> np.ndarray
     counts = np.zeros((k, classes), dtype=np.int64)
     np.add.at(counts, (codes.cpu().numpy(), labels.cpu().numpy()), 1)
     return counts
+
+
+@torch.no_grad()
+def codes_read(discriminator: nn.Module, images: Tensor, size: int, batch: int = 1000) -> Tensor:
+    """The categorical code that the head ``code`` reads from each image, N (int64); images uint8 N×C×S×S.
+
+    ``size`` is the number of its values: the first so many logits of the head.
+    """
+    with evaluating(discriminator):
+        logits = [discriminator(2 * to_unit(part) - 1)["code"] for part in images.split(batch)]
+    return torch.cat(logits)[:, :size].argmax(1)
 
 
 def assignment(codes: Tensor, labels: Tensor, k: int, classes: int) -> Tensor:

@@ -11,9 +11,14 @@ from lab_utils.data.batches import to_unit
 
 
 @torch.no_grad()
-def predictions(classifier: nn.Module, x: Tensor, batch: int = 1000) -> Tensor:
+def logits_of(classifier: nn.Module, x: Tensor, batch: int = 1000) -> Tensor:
+    """Logits N×K of images N×C×H×W in [0, 1]."""
+    return torch.cat([classifier(part) for part in x.split(batch)])
+
+
+def predictions(classifier: nn.Module, x: Tensor) -> Tensor:
     """Predicted labels, N, of images N×1×28×28 in [0, 1]."""
-    return torch.cat([classifier(part).argmax(1) for part in x.split(batch)])
+    return logits_of(classifier, x).argmax(1)
 
 
 def hits(classifier: nn.Module, x: Tensor, wanted: Tensor) -> Tensor:

@@ -1,0 +1,71 @@
+"""What makes a code follow the digit: neighbours among real images, slightly distorted, are asked to share it.
+
+InfoGAN alone finds whatever code is easy to draw and to read. Which differences between images a code should *not*
+describe is knowledge that has to be put in; no label is needed for it (Hu et al. 2017; Ji et al. 2019; Van Gansbeke et
+al. 2020; for InfoGAN, Ojha et al. 2020).
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lab_utils.data.batches import to_unit
+from lab_utils.losses import shared_information
+from lab_utils.metrics.pca import fit_pca
+from lab_utils.repro import Run, autocast
+
+BALANCE = 3.0  # of the entropy of the codes in the information that neighbours share
+ROTATION, STRETCH, SHEAR, SHIFT = math.radians(10), 0.1, 0.3, 0.05  # largest; the shift as a share of the side
+
+
+def nearest_neighbours(images: Tensor, k: int, stream: torch.Generator) -> Tensor:
+    """Indices N×k of the nearest other images in squared error, after PCA to 50 dimensions; images uint8 N×C×H×W."""
+    mean, basis = fit_pca(images, 50, stream)
+    z = (to_unit(images).flatten(1) - mean) @ basis
+    return torch.cat([torch.cdist(part, z).topk(k + 1, largest=False).indices[:, 1:] for part in z.split(1000)])
+
+
+def walk(index: Tensor, neighbours: Tensor, steps: int, stream: torch.Generator) -> Tensor:
+    """From each image of ``index`` to a neighbour at random, ``steps`` times; indices N."""
+    for _ in range(steps):
+        turn = torch.randint(neighbours.shape[1], (len(index),), generator=stream, device=index.device)
+        index = neighbours[index, turn]
+    return index
+
+
+def distorted(x: Tensor, stream: torch.Generator) -> Tensor:
+    """Images N×C×H×W, each turned, stretched, sheared and shifted a little, at random."""
+    a, b, shear, *shift = 2 * torch.rand(5, len(x), generator=stream, device=x.device) - 1
+    angle, tall, wide = ROTATION * a, 1 + STRETCH * b, 1 - STRETCH * b
+    rows = [
+        torch.stack([angle.cos() * wide, (SHEAR * shear - angle.sin()) * tall, 2 * SHIFT * shift[0]], dim=1),
+        torch.stack([angle.sin() * wide, angle.cos() * tall, 2 * SHIFT * shift[1]], dim=1),
+    ]
+    grid = F.affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def agreement(
+    run: Run, stream: torch.Generator, images: Tensor, neighbours: Tensor, steps: int, size: int, weight: float
+) -> Callable[..., dict[str, Tensor]]:
+    """The term ``agreement`` for :func:`lab_utils.steps.gan_step`: minus the information that neighbours share.
+
+    ``images`` uint8 N×C×H×W and their ``neighbours`` N×k are the whole split; a batch is some images and their
+    indices. The first ``size`` logits of the head ``code`` are those of the categorical code. Its value is −weight
+    times :func:`lab_utils.losses.shared_information` with the balance above, in nats.
+    """
+
+    def probabilities(discriminator: nn.Module, x: Tensor) -> Tensor:
+        with autocast(run):
+            logits = discriminator(distorted(2 * to_unit(x) - 1, stream))["code"]
+        return logits[:, :size].float().softmax(1)
+
+    def on_real(discriminator: nn.Module, x: Tensor, index: Tensor) -> dict[str, Tensor]:
+        near = images[walk(index, neighbours, steps, stream)]
+        shared = shared_information(probabilities(discriminator, x), probabilities(discriminator, near), BALANCE)
+        return {"agreement": -weight * shared}
+
+    return on_real
