@@ -42,8 +42,10 @@ def attributes(columns: Sequence[int], stream: torch.Generator, weight: float, o
     attribute occurs. Real images teach the head; with ``on_fakes`` fake ones do, too, and the networks may collude.
     """
 
+    chosen = torch.tensor(columns, device=stream.device)
+
     def of_real(images: Tensor, table: Tensor) -> Tensor:
-        return pairs(table[:, columns])
+        return pairs(table[:, chosen])
 
     def draw(images: Tensor, table: Tensor) -> Tensor:
         order = torch.randperm(len(table), generator=stream, device=stream.device)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 from pydantic.dataclasses import dataclass
@@ -150,7 +150,7 @@ class GANLab:
 
     train_images: PositiveInt  # the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
-    side: PositiveInt  # of an image; 64 or 32, to which faces are reduced
+    side: Literal[32, 64]  # of an image, to which faces are reduced
     judge_epochs: PositiveInt  # these four as in notebooks 05 and 06, which then find the judge in the cache
     noise: PositiveInt  # dimensions of what the generator starts from
     width: PositiveInt  # channels of the widest pictures; 128 at side 64 is the coursework's 4×4×1024
@@ -186,7 +186,7 @@ class ACGANLab:
 
     train_images: PositiveInt  # the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
-    side: PositiveInt  # of an image; 64 or 32, to which faces are reduced
+    side: Literal[32, 64]  # of an image, to which faces are reduced
     judge_epochs: PositiveInt  # these four as in notebooks 04 and 06, which then find the judge in the cache
     noise: PositiveInt  # dimensions of the noise beside the attributes
     width: PositiveInt  # channels of the widest pictures; 128 at side 64 is the coursework's 4×4×1024
@@ -221,7 +221,7 @@ class InfoGANLab:
 
     train_images: PositiveInt  # faces: the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
-    side: PositiveInt  # of a face; 64 or 32, to which faces are reduced
+    side: Literal[32, 64]  # of a face, to which they are reduced
     judge_epochs: PositiveInt  # these four as in notebooks 04 and 05, which then find the judge in the cache
     noise: PositiveInt  # dimensions of the noise beside the codes, for faces
     width: PositiveInt  # channels of the widest pictures of faces

@@ -25,7 +25,11 @@ def nearest_neighbours(images: Tensor, k: int, stream: torch.Generator) -> Tenso
     """Indices N×k of the nearest other images in squared error, after PCA to 50 dimensions; images uint8 N×C×H×W."""
     mean, basis = fit_pca(images, 50, stream)
     z = (to_unit(images).flatten(1) - mean) @ basis
-    return torch.cat([torch.cdist(part, z).topk(k + 1, largest=False).indices[:, 1:] for part in z.split(1000)])
+    nearest = []
+    for own, part in zip(torch.arange(len(z), device=z.device).split(1000), z.split(1000), strict=True):
+        apart = torch.cdist(part, z).scatter_(1, own[:, None], math.inf)  # not the image itself, which may have a twin
+        nearest.append(apart.topk(k, largest=False).indices)
+    return torch.cat(nearest)
 
 
 def walk(index: Tensor, neighbours: Tensor, steps: int, stream: torch.Generator) -> Tensor:

@@ -122,12 +122,14 @@ def gan_step(
     """
 
     def step(*batch: Tensor) -> Scalars:
-        for share in zip(*(t.chunk(recipe.discriminator_steps) for t in batch), strict=True):
+        for share in zip(*(t.tensor_split(recipe.discriminator_steps) for t in batch), strict=True):
             terms = discriminator_turn(gan, run, stream, recipe, condition, on_real, share)
         gan.discriminator.requires_grad_(False)  # its gradients are not wanted in the generator's turn
-        for _ in range(recipe.generator_steps):
-            terms |= generator_turn(gan, run, stream, recipe, condition, share)
-        gan.discriminator.requires_grad_(True)
+        try:
+            for _ in range(recipe.generator_steps):
+                terms |= generator_turn(gan, run, stream, recipe, condition, share)
+        finally:  # even if a person interrupts here and trains on
+            gan.discriminator.requires_grad_(True)
         return detached(**terms)
 
     return step

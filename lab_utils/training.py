@@ -97,7 +97,7 @@ def fit(
     try:
         for epoch in range(1, epochs + 1):
             scalars = run_epoch(step, shuffled(tensors, batch_size, stream), after_step, watch)
-            what = trouble(scalars)
+            what = trouble(scalars) or unsound(keep)
             if what and not keep:
                 raise LabError(f"{name}: {what} in epoch {epoch}; lower learning_rate or raise batch_size")
             curve += [
@@ -146,6 +146,12 @@ def trouble(scalars: pd.DataFrame) -> str:
     if "discriminator" in scalars and scalars["discriminator"].between(0, 1e-3).mean() > 0.9:
         return "the discriminator's loss is zero"
     return ""
+
+
+def unsound(modules: Sequence[nn.Module]) -> str:
+    """Likewise for weights, which the last step of an epoch may have ruined unseen."""
+    sound = all(value.isfinite().all() for module in modules for value in module.state_dict().values())
+    return "" if sound else "a weight is not finite"
 
 
 def copies(modules: Sequence[nn.Module]) -> list[dict[str, Tensor]]:
