@@ -23,6 +23,7 @@ class Condition:
     read: Callable[[Logits, Tensor], dict[str, Tensor]]
     of_real: Callable[..., Tensor] | None = None  # None: real images teach the heads nothing
     on_fakes: bool = False  # whether fake images teach the discriminator's heads, too; the generator always hears them
+    through: Callable[[Tensor], Tensor] | None = None  # what the heads see of a fake image; None: all of it
 
 
 def nothing() -> Condition:
@@ -58,13 +59,18 @@ def attributes(columns: Sequence[int], stream: torch.Generator, weight: float, o
 
 
 def codes(
-    sizes: Sequence[int], continuous: int, stream: torch.Generator, weight: float, continuous_weight: float
+    sizes: Sequence[int],
+    continuous: int,
+    stream: torch.Generator,
+    weight: float,
+    continuous_weight: float,
+    through: Callable[[Tensor], Tensor] | None = None,
 ) -> Condition:
     """InfoGAN's condition: uniform categorical codes of the given sizes, then continuous ones in [−1, 1].
 
     Chen et al. 2016. The head gives logits of each categorical code and the mean of each continuous one, whose
     variance is fixed: −log Q(c|x) is a cross-entropy for the former and a squared error for the latter. Only fake
-    images have codes, so only they teach the head.
+    images have codes, so only they teach the head, which sees them ``through`` a function, if there is one.
     """
 
     def draw(images: Tensor, *_: Tensor) -> Tensor:
@@ -78,7 +84,16 @@ def codes(
             terms["error"] = continuous_weight * (read_parts[-1] - true_parts[-1]).square().mean()
         return terms
 
-    return Condition(sum(sizes) + continuous, draw, read, on_fakes=True)
+    return Condition(sum(sizes) + continuous, draw, read, on_fakes=True, through=through)
+
+
+def coarse(x: Tensor, side: int = 8) -> Tensor:
+    """Images N×C×S×S seen from afar: each becomes side×side squares of one colour. ``side`` divides S.
+
+    A code that must be read from these is one that a person sees, and not a pattern of single pixels.
+    """
+    block = x.shape[-1] // side
+    return F.avg_pool2d(x, block).repeat_interleave(block, 2).repeat_interleave(block, 3)
 
 
 def draw_codes(n: int, sizes: Sequence[int], continuous: int, stream: torch.Generator) -> Tensor:

@@ -146,6 +146,7 @@ def discriminator_turn(gan, run, stream, recipe, condition, on_real, batch) -> S
             fake = gan.generator(with_noise(c, gan.generator.inputs, stream)).float()
         # Each in a pass of its own: batch norm would otherwise let the real images of a batch speak of the fake ones.
         on_reals, on_fakes = (in_float(gan.discriminator(x)) for x in (real, fake))
+        read = in_float(gan.discriminator(condition.through(fake))) if condition.through else on_fakes
     loss = recipe.discriminator_loss(on_reals["real"], on_fakes["real"])
     terms = {"discriminator": loss, "real": on_reals["real"].mean(), "fake": on_fakes["real"].mean()}
     further = {}
@@ -157,7 +158,7 @@ def discriminator_turn(gan, run, stream, recipe, condition, on_real, batch) -> S
     if condition.of_real is not None:
         further |= suffixed(condition.read(on_reals, condition.of_real(*batch)), "real")
     if condition.on_fakes:
-        further |= suffixed(condition.read(on_fakes, c), "fake")
+        further |= suffixed(condition.read(read, c), "fake")
     if on_real is not None:
         further |= on_real(gan.discriminator, *batch)
     descend(loss + sum(further.values()), gan.discriminator_optimizer)
@@ -168,9 +169,11 @@ def generator_turn(gan, run, stream, recipe, condition, batch) -> Scalars:
     """The generator learns to be taken for real, and to draw what it was told so that the heads can read it."""
     c = condition.draw(*batch)
     with autocast(run):
-        logits = in_float(gan.discriminator(gan.generator(with_noise(c, gan.generator.inputs, stream))))
+        fake = gan.generator(with_noise(c, gan.generator.inputs, stream))
+        logits = in_float(gan.discriminator(fake))
+        read = in_float(gan.discriminator(condition.through(fake))) if condition.through else logits
     loss = recipe.generator_loss(logits["real"])
-    further = condition.read(logits, c)
+    further = condition.read(read, c)
     descend(loss + sum(further.values()), gan.generator_optimizer)
     return {"generator": loss} | further
 
