@@ -122,7 +122,7 @@ def lines(
 def draw_lines(ax: Axes, series, x_label: str, y_label: str, levels: Mapping[str, float], zoom: bool) -> None:
     """Curves on ``ax``; the vertical range leaves out the highest tenth of the points if ``zoom``."""
     for (name, (x, y)), colour in zip(series.items(), COLOURS, strict=False):
-        few = len(x) <= 60
+        few = 0 < len(x) <= 60
         ax.plot(x, y, color=colour, label=name, lw=1.8 if few else 0.9, marker="o" if few else "", ms=3.5)
     for (name, value), dash in zip(levels.items(), ("--", ":", "-."), strict=False):
         ax.axhline(value, color="#444444", ls=dash, lw=1.2, label=name)

@@ -67,6 +67,11 @@ def settings(lab: Any) -> None:
     table(pd.DataFrame(rows, columns=["setting", "value"]), "Settings of this run.")
 
 
+def plural(n: int, word: str) -> str:
+    """``1 epoch``, ``2 epochs``."""
+    return f"{n:,} {word}{'s' * (n != 1)}"
+
+
 def source(*objects: Any) -> None:
     """Show the source of functions or classes from ``lab_utils``: what is read is what runs."""
     for item in objects:
@@ -83,8 +88,8 @@ def layers(model: nn.Module, *inputs: Tensor) -> pd.DataFrame:
             rows.append(
                 {
                     "layer": name,
-                    "what": (layer.extra_repr() and f"{type(layer).__name__}({layer.extra_repr()})")
-                    or type(layer).__name__,
+                    "what": type(layer).__name__.removeprefix("Parametrized")
+                    + (f"({layer.extra_repr()})" if layer.extra_repr() else ""),
                     "input": shape(args[0]),
                     "output": shape(output),
                     "parameters": sum(p.numel() for p in layer.parameters()),
@@ -94,7 +99,8 @@ def layers(model: nn.Module, *inputs: Tensor) -> pd.DataFrame:
         return hook
 
     for name, layer in model.named_modules():
-        if not list(layer.children()):
+        # A layer under spectral norm holds the norm as a child; it is still one layer.
+        if "parametrizations" not in name and {*dict(layer.named_children())} <= {"parametrizations"}:
             hooks.append(layer.register_forward_hook(note(name, layer)))
     with torch.no_grad():
         model(*inputs)
