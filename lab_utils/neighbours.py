@@ -57,9 +57,10 @@ def agreement(
 ) -> Callable[..., dict[str, Tensor]]:
     """The term ``agreement`` for :func:`lab_utils.steps.gan_step`: minus the information that neighbours share.
 
-    ``images`` uint8 N×C×H×W and their ``neighbours`` N×k are the whole split; a batch is some images and their
-    indices. The first ``size`` logits of the head ``code`` are those of the categorical code. Its value is −weight
-    times :func:`lab_utils.losses.shared_information` with the balance above, in nats.
+    Between as many of ``images`` (uint8 N×C×H×W, with ``neighbours`` N×k) as a batch holds, drawn at random, and where
+    a walk of so many ``steps`` from each ends. The first ``size`` logits of the head ``code`` are those of the
+    categorical code. The value is −weight times :func:`lab_utils.losses.shared_information` with the balance above, in
+    nats.
     """
 
     def probabilities(discriminator: nn.Module, x: Tensor) -> Tensor:
@@ -67,9 +68,10 @@ def agreement(
             logits = discriminator(distorted(2 * to_unit(x) - 1, stream))["code"]
         return logits[:, :size].float().softmax(1)
 
-    def on_real(discriminator: nn.Module, x: Tensor, index: Tensor) -> dict[str, Tensor]:
-        near = images[walk(index, neighbours, steps, stream)]
-        shared = shared_information(probabilities(discriminator, x), probabilities(discriminator, near), BALANCE)
-        return {"agreement": -weight * shared}
+    def on_real(discriminator: nn.Module, batch: Tensor, *_: Tensor) -> dict[str, Tensor]:
+        start = torch.randint(len(images), (len(batch),), generator=stream, device=images.device)
+        end = walk(start, neighbours, steps, stream)
+        here, there = (probabilities(discriminator, images[index]) for index in (start, end))
+        return {"agreement": -weight * shared_information(here, there, BALANCE)}
 
     return on_real

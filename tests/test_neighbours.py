@@ -154,9 +154,10 @@ def test_agreement_is_minus_the_information_that_neighbours_share(run, digits):
     images, graph = digits
     index = torch.arange(5, 25)
     on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=2, size=4, weight=0.5)
-    terms = on_real(reader(run), images[index], index)
+    terms = on_real(reader(run), images[:20])
 
     stream, discriminator = run.generator("agreement"), reader(run)
+    index = torch.randint(len(images), (20,), generator=stream)
     near = images[neighbours.walk(index, graph, 2, stream)]
     p, q = (
         discriminator(neighbours.distorted(2 * to_unit(x) - 1, stream))["code"][:, :4].softmax(1)
@@ -170,9 +171,9 @@ def test_agreement_is_minus_the_information_that_neighbours_share(run, digits):
 
 def test_agreement_teaches_the_trunk_and_the_code_but_not_the_verdict(run, digits):
     images, graph = digits
-    discriminator, index = reader(run), torch.arange(20)
+    discriminator = reader(run)
     on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=1, size=4, weight=1.0)
-    on_real(discriminator, images[index], index)["agreement"].backward()
+    on_real(discriminator, images)["agreement"].backward()
     for name, parameter in discriminator.named_parameters():
         if name.startswith("heads.real"):
             assert parameter.grad is None, name
@@ -200,7 +201,7 @@ def test_descending_on_agreement_gives_neighbours_the_same_code_and_uses_all_of_
 
     assert shared(probabilities()) < 0.05
     for _ in range(40):
-        steps.descend(on_real(discriminator, images, torch.arange(60))["agreement"], optimizer)
+        steps.descend(on_real(discriminator, images)["agreement"], optimizer)
     assert 1 < shared(probabilities()) <= math.log(4)
     codes = probabilities().argmax(1)
     assert len(codes.unique()) == 4
@@ -214,8 +215,7 @@ def test_agreement_joins_the_game(run, digits):
     on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=1, size=4, weight=1.0)
     step = steps.gan_step(gan, run, run.generator("noise"), recipes.PROJECT, condition, on_real)
     for start in (0, 20, 40):
-        index = torch.arange(start, start + 20)
-        scalars = step(images[index], index)
+        scalars = step(images[start : start + 20])
         assert all(value.isfinite() and not value.requires_grad for value in scalars.values())
     assert set(scalars) == {
         "discriminator", "generator", "real", "fake", "agreement", "entropy", "error", "entropy_fake", "error_fake"
