@@ -160,6 +160,7 @@ class GANLab:
     trial_epochs: PositiveInt  # of each small experiment
     vae_latent: PositiveInt
     vae_width: PositiveInt  # channels of the VAE's first convolution
+    vae_batch_size: PositiveInt
     vae_rate: PositiveFloat  # peak of its one-cycle schedule
     log_every: PositiveInt  # steps between two points of the training curves
 
@@ -167,15 +168,18 @@ class GANLab:
 GAN_LAB = {
     "smoke": GANLab(
         train_images=400, test_images=200, side=32, judge_epochs=1, noise=100, width=8, batch_size=20, epochs=3,
-        arm_epochs=2, trial_epochs=1, vae_latent=16, vae_width=8, vae_rate=3e-3, log_every=2,
+        arm_epochs=2, trial_epochs=1, vae_latent=16, vae_width=8, vae_batch_size=40,
+        vae_rate=3e-3, log_every=2,
     ),
     "quick": GANLab(
         train_images=12_000, test_images=10_000, side=32, judge_epochs=3, noise=100, width=32, batch_size=32,
-        epochs=7, arm_epochs=2, trial_epochs=1, vae_latent=128, vae_width=32, vae_rate=4e-3, log_every=10,
+        epochs=7, arm_epochs=2, trial_epochs=1, vae_latent=128, vae_width=32, vae_batch_size=64,
+        vae_rate=4e-3, log_every=10,
     ),
     "full": GANLab(
         train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
-        epochs=40, arm_epochs=15, trial_epochs=5, vae_latent=128, vae_width=64, vae_rate=2e-3, log_every=10,
+        epochs=40, arm_epochs=15, trial_epochs=5, vae_latent=128, vae_width=64, vae_batch_size=64,
+        vae_rate=2e-3, log_every=10,
     ),
 }  # fmt: skip
 
@@ -258,7 +262,7 @@ INFOGAN_LAB = {
         train_digits=60_000, test_digits=10_000, digit_judge_epochs=3, digit_noise=62, digit_width=32,
         digit_batch_size=128, digit_epochs=2, plain_digit_epochs=1, neighbours=10, walk=3, agreement_weight=2.0,
         compared_digits=20_000,
-        seeds=1, reader_images=10_000, reader_epochs=2, log_every=10,
+        seeds=1, reader_images=5_000, reader_epochs=2, log_every=10,
     ),
     "full": InfoGANLab(
         train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
