@@ -241,6 +241,9 @@ INFOGAN = Notebook(
             reference=0.95,
             reference_note="InfoGAN's paper (5 % error), its own training",
         ),
+        "infogan_digits.label_consistency": Metric(
+            "Digits: samples in which the judge reads the digit that their code was assigned to", "fraction", True
+        ),
         "infogan_digits.nmi": Metric("Digits: normalised mutual information of code and label", "index", True),
         "infogan_digits.ari": Metric("Digits: adjusted Rand index of code and label", "index", True),
         "infogan_digits.mi_bound": Metric("Digits: bound on I(c; x), at most ln 10 = 2.303", "nats", True),

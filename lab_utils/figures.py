@@ -329,7 +329,7 @@ def bars(groups: Mapping[str, Mapping[str, float]], alt: str, *, x_label: str, w
     """Horizontal bars, one panel for each group side by side, with the same names down the side and the same scale."""
     names = list(next(iter(groups.values())))
     fig = Figure(figsize=(width, 0.27 * len(names) + 0.9))
-    axes = np.ravel(fig.subplots(1, len(groups), sharey=True))
+    axes = np.ravel(fig.subplots(1, len(groups), sharex=True, sharey=True))
     for ax, (title, values), colour in zip(axes, groups.items(), COLOURS, strict=False):
         ax.barh(range(len(names)), [values[name] for name in names], color=colour)
         ax.set(title=title, xlabel=x_label, yticks=range(len(names)), yticklabels=names)
