@@ -32,7 +32,7 @@ SHOWN = (  # kinds of output, the best first; scripts and widgets are left to th
     "text/plain",
 )
 LARGE_PICTURE = 60_000  # bytes of a WebP without loss; most plots are below, sheets of photographs above
-LONG_LINE = 44  # characters that fit on a telephone; a longer block scrolls and must be reachable by keyboard
+LONG_LINE = 38  # characters that fit on a telephone; a longer block scrolls and must be reachable by keyboard
 
 # What latex2mathml does not know or writes in a way that MathML Core, and so Chromium, does not show.
 TEX_REPAIRS = (
