@@ -178,7 +178,7 @@ GAN_LAB = {
     ),
     "full": GANLab(
         train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
-        epochs=40, arm_epochs=15, trial_epochs=5, vae_latent=128, vae_width=64, vae_batch_size=64,
+        epochs=20, arm_epochs=5, trial_epochs=2, vae_latent=128, vae_width=64, vae_batch_size=64,
         vae_rate=2e-3, log_every=10,
     ),
 }  # fmt: skip
@@ -214,7 +214,7 @@ ACGAN_LAB = {
     ),
     "full": ACGANLab(
         train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
-        epochs=40, trial_epochs=10, class_weight=3.0, pairs=1000, cas_epochs=8, log_every=10,
+        epochs=15, trial_epochs=3, class_weight=3.0, pairs=1000, cas_epochs=8, log_every=10,
     ),
 }  # fmt: skip
 
@@ -266,8 +266,8 @@ INFOGAN_LAB = {
     ),
     "full": InfoGANLab(
         train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
-        epochs=20, train_digits=60_000, test_digits=10_000, digit_judge_epochs=8, digit_noise=62, digit_width=64,
-        digit_batch_size=128, digit_epochs=20, plain_digit_epochs=10, neighbours=10, walk=3, agreement_weight=2.0,
+        epochs=8, train_digits=60_000, test_digits=10_000, digit_judge_epochs=8, digit_noise=62, digit_width=64,
+        digit_batch_size=128, digit_epochs=8, plain_digit_epochs=4, neighbours=10, walk=3, agreement_weight=2.0,
         compared_digits=60_000,
         seeds=5, reader_images=20_000, reader_epochs=4, log_every=10,
     ),

@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import confusion_matrix, mutual_info_score
 
 from lab_utils.metrics import clusters
+from lab_utils.models.gan import Discriminator
 
 
 def pairs(k, classes, n=200, seed=0):
@@ -104,3 +105,13 @@ def test_information_is_the_mutual_information_for_the_true_posterior_and_less_f
         other = clusters.code_information((posterior + 0.5 * noise).T[x], codes)
         assert other.mean() < exact
         assert other.max() <= math.log(3) + 1e-6
+
+
+def test_codes_are_read_from_the_first_logits_in_evaluation():
+    network = Discriminator({"real": 1, "code": 6}, width=4, side=28, channels=1)
+    images = torch.randint(0, 256, (9, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    read = clusters.codes_read(network, images, 4, batch=2)
+    assert network.training
+    with torch.no_grad():
+        expected = network.eval()(2 * images.float() / 255 - 1)["code"][:, :4].argmax(1)
+    assert torch.equal(read, expected)

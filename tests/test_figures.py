@@ -21,6 +21,7 @@ PANELS = {
 MODELS = {f"model {k}": np.linspace(0, k, 5) for k in range(3)}
 RATES = {**{name: (10.0 * k, 100.0 - k) for k, name in enumerate(MODELS)}, **{f"more {k}": (k, k) for k in range(5)}}
 CODES = {name: np.random.default_rng(3).normal(scale=k + 0.5, size=(50, 4)) for k, name in enumerate(MODELS)}
+TABLES = {"one": np.arange(9).reshape(3, 3), "none": np.zeros((3, 3))}
 CURVE = pd.DataFrame({"step": range(0, 500, 10), "loss": np.linspace(200, 130, 50)})
 EPOCHS = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [150.0, 140, 135], "test_loss": [151.0, 142, 138]})
 
@@ -37,6 +38,8 @@ DRAWINGS = {
     "log panels": lambda: figures.line_panels(PANELS, "lines", x_label="x", y_labels=["y", ""], log=True),
     "one panel": lambda: figures.line_panels({"a": PANELS["first"]}, "lines", x_label="x", y_labels=["y"]),
     "scatter": lambda: figures.scatter(POINTS, KINDS, ("no", "yes"), "points"),
+    "matrices": lambda: figures.matrices(TABLES, "tables", x_label="code", y_label="label", columns="abc"),
+    "bars": lambda: figures.bars({"a": {"x": 0.1, "y": 0.5}, "b": {"x": 0.3, "y": 0.0}}, "bars", x_label="nats"),
     "rates": lambda: figures.rate_distortion(RATES, MODELS, "rates"),
     "prior": lambda: figures.against_prior(CODES, "three histograms"),
     "one prior": lambda: figures.against_prior({"a": CODES["model 1"]}, "one histogram"),
@@ -124,3 +127,19 @@ def test_style_does_not_leak_into_the_notebook():
     before = mpl.rcParams["font.size"]
     DRAWINGS["lines"]()
     assert mpl.rcParams["font.size"] == before
+
+
+def test_tables_show_the_share_of_each_row():
+    ax = figures.matrices({"a": np.array([[1, 3], [0, 0]])}, "a", x_label="", y_label="", columns="xy").axes[0]
+    assert [(*text.get_position(), text.get_text()) for text in ax.texts] == [(0, 0, "25"), (1, 0, "75")]
+
+
+def test_bars_of_all_groups_have_one_scale():
+    left, right = figures.bars({"a": {"x": 0.1}, "b": {"x": 0.5}}, "bars", x_label="nats").axes
+    assert left.get_xlim() == right.get_xlim()
+
+
+def test_a_curve_that_is_not_in_the_first_panel_has_no_marker_in_the_legend():
+    long = (range(100), range(100))
+    fig = figures.line_panels({"a": {"one": long}, "b": {"two": long}}, "lines", x_label="x", y_labels=["", ""])
+    assert [line.get_marker() for line in fig.legends[0].get_lines()] == ["", ""]

@@ -1,5 +1,6 @@
 """The game between two networks: what each recipe and each condition does, against gradients by hand."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -512,3 +513,36 @@ def test_a_game_that_diverges_ends_with_a_line_and_weights_that_draw(run, tiles,
         assert all(value.isfinite().all() for value in network.state_dict().values())
     with torch.no_grad():
         assert gan.sampler.eval()(torch.randn(6, NOISE, generator=run.generator("z"))).isfinite().all()
+
+
+def test_coarse_is_the_mean_of_each_square(run, tiles):
+    x = tiles[0].float()
+    seen = conditions.coarse(x, side=4)
+    assert seen.shape == x.shape
+    square = x[:, :, 4:8, 8:12]
+    torch.testing.assert_close(seen[:, :, 4:8, 8:12], square.mean((2, 3), keepdim=True).expand_as(square))
+    torch.testing.assert_close(conditions.coarse(seen, side=4), seen)
+
+
+def test_a_head_that_sees_through_a_function_is_blind_to_what_it_removes(run, tiles):
+    """With images seen as black, the code cannot be read: neither turn of its terms reaches the generator."""
+    condition = conditions.codes([3], 0, run.generator("codes"), 1.0, 0.0, through=torch.zeros_like)
+    gan = recipes.make_gan(run, "toy", recipes.PROJECT, NOISE + 3, {"code": 3}, width=8, side=16)
+    step = steps.gan_step(gan, run, run.generator("noise"), recipes.PROJECT, condition)
+    for _ in range(30):
+        scalars = step(tiles[0])
+    assert scalars["entropy"] > 0.8 * math.log(3)
+    fake = gan.generator(torch.randn(4, NOISE + 3)).requires_grad_()
+    logits = gan.discriminator(condition.through(fake))["code"]
+    (gradient,) = torch.autograd.grad(logits.sum(), fake, allow_unused=True)
+    assert gradient is None or not gradient.any()
+
+
+def test_samples_are_in_the_unit_range_and_do_not_depend_on_the_batch(run, tiles):
+    gan, _ = play(run, recipes.PROJECT, tiles)
+    z = torch.randn(7, gan.generator.inputs, generator=torch.Generator().manual_seed(0))
+    drawn = recipes.samples(gan, z)
+    assert drawn.shape == (7, 3, 16, 16)
+    assert 0 <= drawn.min() < drawn.max() <= 1
+    torch.testing.assert_close(recipes.samples(gan, z, batch=3), drawn)
+    assert gan.generator.training

@@ -2,11 +2,13 @@
 
 import nbformat
 import pytest
+import torch
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from lab_utils import config, show
 from lab_utils.catalogue import NOTEBOOKS
+from lab_utils.models.gan import Discriminator
 from lab_utils.report import outputs, tables
 
 
@@ -85,3 +87,17 @@ def test_a_comparison_that_could_never_be_filled_is_one_line(change, says):
     with pytest.raises(config.LabError, match=says) as caught:
         compare(**change)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "spectral"])
+def test_a_layer_is_one_row_whatever_norm_bounds_it(norm):
+    network = Discriminator({"real": 1, "code": 3}, width=8, side=32, norm=norm).eval()
+    rows = show.layers(network, torch.zeros(1, 3, 32, 32))
+    convolutions = rows[rows["what"].str.startswith("Conv2d(")]
+    assert list(convolutions["output"]) == ["N×8×16×16", "N×16×8×8", "N×32×4×4"]
+    assert rows["what"].str.startswith("Linear(").sum() == 2
+    assert rows["parameters"].sum() == sum(p.numel() for p in network.parameters())
+
+
+def test_plural():
+    assert [show.plural(n, "epoch") for n in (0, 1, 2, 1000)] == ["0 epochs", "1 epoch", "2 epochs", "1,000 epochs"]

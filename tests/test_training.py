@@ -1,5 +1,8 @@
 """Batches, steps and fit: what is seen, in which order, and what is left behind."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -19,6 +22,17 @@ def test_an_epoch_sees_every_image_once(run):
     seen = torch.cat([batch for (batch,) in batches.shuffled((n,), 4, run.generator("order"))])
     assert sorted(seen.tolist()) == list(range(12))
     assert seen.tolist() != list(range(12))
+
+
+def test_faces_are_reduced_by_the_mean_of_what_a_pixel_covers():
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 8, 8), dtype=np.uint8)
+    split = SimpleNamespace(images=images, attributes=pd.DataFrame({"a": [0, 1, 0, 1, 1]}))
+    small, table = batches.faces_to_device(split, torch.device("cpu"), limit=4, side=4)
+    assert (small.dtype, small.shape) == (torch.uint8, (4, 3, 4, 4))
+    expected = images[:4].reshape(4, 3, 4, 2, 4, 2).mean((3, 5)).round()
+    assert np.abs(small.numpy() - expected).max() == 0
+    assert table.tolist() == [[0], [1], [0], [1]]
+    assert torch.equal(batches.faces_to_device(split, torch.device("cpu"))[0], torch.from_numpy(images))
 
 
 def test_batches_are_full_and_keep_images_with_their_labels(run):
