@@ -141,14 +141,14 @@ def test_architectures_are_those_of_the_reports(run):
     ]
 
 
-@pytest.mark.parametrize("side", [32, 64])
-def test_the_face_vae_is_the_courseworks_at_width_64(run, side):
+@pytest.mark.parametrize(("side", "levels"), [(32, 3), (64, 4)])
+def test_the_face_vae_is_the_courseworks_at_width_64_and_starts_from_4_by_4(run, side, levels):
     model = run.build("w", FaceVAE, width=64, side=side)
-    down = [(3, 64), (64, 128), (128, 256), (256, 512)]
-    up = [(512, 256), (256, 128), (128, 32), (32, 3)]
+    down = [(3, 64), (64, 128), (128, 256), (256, 512)][:levels]
+    up = [(512, 256), (256, 128), (128, 32), (32, 3)][-levels:]
     assert convolutions(model.encoder) == [(i, o, (4, 4), (2, 2)) for i, o in down]
-    assert convolutions(model.decoder) == [(i, o, (4, 4), (2, 2)) for i, o in up]
-    inner = 512 * (side // 16) ** 2
+    assert convolutions(model.decoder) == [(i, o, (4, 4), (2, 2)) for i, o in [(down[-1][1], up[0][1]), *up[1:]]]
+    inner = down[-1][1] * 4 * 4
     assert list(linear_sizes(model)) == [(inner, 2 * 128), (128, inner)]
 
 

@@ -1,8 +1,12 @@
 """The convolutional variational autoencoder for square colour images (Kingma and Welling 2014)."""
 
+from itertools import chain, pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lab_utils.models.gan import smallest
 
 
 def reparameterise(mu: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
@@ -13,23 +17,27 @@ def reparameterise(mu: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
 class FaceVAE(nn.Module):
     """Encoder convolutions w, 2w, 4w, 8w, decoder transposed convolutions 4w, 2w, w/2, 3, all 4×4 with stride 2.
 
-    w = ``width``; 64 gives the coursework's 64, 128, 256, 512 and 256, 128, 32, 3. ``side`` is a multiple of 16.
-    Between them lie the heads for μ and log σ² and the decoder's first layer, all linear.
+    w = ``width``; 64 gives the coursework's 64, 128, 256, 512 and 256, 128, 32, 3. ``side`` is a power of two, at least
+    16: halved until 4 are left, so that 32 does without 8w and 4w. Between encoder and decoder lie the heads for μ and
+    log σ² and the decoder's first layer, all linear.
     """
 
     def __init__(self, latent: int = 128, width: int = 64, side: int = 64):
         super().__init__()
         self.latent = latent
-        w, low = width, side // 16
+        low, halvings = smallest(side)
+        wide = [width * 2**i for i in range(halvings)]  # w, 2w, 4w, 8w
+        back = [*wide[:0:-1], width // 2]  # 8w, 4w, 2w, w/2
+        features = wide[-1] * low * low
         self.encoder = nn.Sequential(
-            *down(3, w), *down(w, 2 * w), *down(2 * w, 4 * w), *down(4 * w, 8 * w),  # N×8w×low×low
+            *chain.from_iterable(down(*pair) for pair in pairwise([3, *wide])),  # → N×8w×low×low
             nn.Flatten(),
-            nn.Linear(8 * w * low * low, 2 * latent),  # μ and log σ² side by side
-        )  # fmt: skip
+            nn.Linear(features, 2 * latent),  # μ and log σ² side by side
+        )
         self.decoder = nn.Sequential(
-            nn.Linear(latent, 8 * w * low * low), nn.Unflatten(1, (8 * w, low, low)), nn.BatchNorm2d(8 * w), nn.ReLU(),
-            *up(8 * w, 4 * w), *up(4 * w, 2 * w), *up(2 * w, w // 2),
-            nn.ConvTranspose2d(w // 2, 3, 4, stride=2, padding=1),  # → N×3×side×side
+            nn.Linear(latent, features), nn.Unflatten(1, (wide[-1], low, low)), nn.BatchNorm2d(wide[-1]), nn.ReLU(),
+            *chain.from_iterable(up(*pair) for pair in pairwise(back)),
+            nn.ConvTranspose2d(back[-1], 3, 4, stride=2, padding=1),  # → N×3×side×side
         )  # fmt: skip
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
