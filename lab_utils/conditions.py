@@ -90,7 +90,7 @@ def codes(
 def coarse(x: Tensor, side: int = 8) -> Tensor:
     """Images N×C×S×S seen from afar: each becomes side×side squares of one colour. ``side`` divides S.
 
-    A code that must be read from these is one that a person sees, and not a pattern of single pixels.
+    A code that must be read from these cannot hide in a pattern of single pixels.
     """
     block = x.shape[-1] // side
     return F.avg_pool2d(x, block).repeat_interleave(block, 2).repeat_interleave(block, 3)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lab_utils.data.batches import to_unit
+from lab_utils.data.batches import to_signed, to_unit
 from lab_utils.losses import shared_information
 from lab_utils.metrics.pca import fit_pca
 from lab_utils.repro import Run, autocast
@@ -65,7 +65,7 @@ def agreement(
 
     def probabilities(discriminator: nn.Module, x: Tensor) -> Tensor:
         with autocast(run):
-            logits = discriminator(distorted(2 * to_unit(x) - 1, stream))["code"]
+            logits = discriminator(distorted(to_signed(x), stream))["code"]
         return logits[:, :size].float().softmax(1)
 
     def on_real(discriminator: nn.Module, batch: Tensor, *_: Tensor) -> dict[str, Tensor]:

@@ -64,6 +64,11 @@ class Gan:
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
 
+    @property
+    def networks(self) -> tuple[nn.Module, ...]:
+        """All that training changes; for ``fit`` to keep."""
+        return self.generator, self.discriminator, self.sampler
+
     def after_step(self) -> None:
         """Move the average on; for ``fit``."""
         if self.sampler is not self.generator:

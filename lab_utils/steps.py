@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lab_utils.conditions import Condition
-from lab_utils.data.batches import Prepare, to_unit
+from lab_utils.data.batches import Prepare, to_signed, to_unit
 from lab_utils.losses import gradient_penalty, kl_to_standard_normal
 from lab_utils.models.cvae import one_hot
 from lab_utils.recipes import Gan, Recipe
@@ -137,7 +137,7 @@ def gan_step(
 
 def discriminator_turn(gan, run, stream, recipe, condition, on_real, batch) -> Scalars:
     """The discriminator learns to tell real images from fake ones, and its heads to read what they can be taught."""
-    real = 2 * to_unit(batch[0]) - 1
+    real = to_signed(batch[0])
     if recipe.mirror:
         real = mirror(real, stream)
     c = condition.draw(*batch)

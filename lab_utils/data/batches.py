@@ -35,6 +35,11 @@ def to_unit(images: Tensor) -> Tensor:
     return images.float() / 255
 
 
+def to_signed(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [−1, 1], the range of a generator's tanh."""
+    return 2 * to_unit(images) - 1
+
+
 def shuffled(tensors: tuple[Tensor, ...], batch_size: int, stream: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
     """One epoch in random order. Every batch is full, so that a step sees one shape; the rest waits for the next."""
     n = len(tensors[0])

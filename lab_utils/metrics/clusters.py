@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from lab_utils.data.batches import to_unit
+from lab_utils.data.batches import to_signed
 from lab_utils.metrics.likelihood import evaluating
 
 
@@ -26,7 +26,7 @@ def codes_read(discriminator: nn.Module, images: Tensor, size: int, batch: int =
     ``size`` is the number of its values: the first so many logits of the head.
     """
     with evaluating(discriminator):
-        logits = [discriminator(2 * to_unit(part) - 1)["code"] for part in images.split(batch)]
+        logits = [discriminator(to_signed(part))["code"] for part in images.split(batch)]
     return torch.cat(logits)[:, :size].argmax(1)
 
 
