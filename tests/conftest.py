@@ -1,9 +1,12 @@
-"""What the tests share: a small run on the CPU in float32, a few made-up digits and a few made-up faces."""
+"""What the tests share: a small run on the CPU in float32, made-up digits and faces, and two reports in smoke size."""
 
 import pytest
 import torch
 
 from lab_utils import repro
+from lab_utils.config import ROOT
+
+SHARED = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture
@@ -31,3 +34,17 @@ def portraits() -> tuple[torch.Tensor, torch.Tensor]:
     images[attributes[:, 0] == 1, 0, 4:12, 6:26] += 100
     images[attributes[:, 1] == 1, 2, 24:, 4:28] += 100
     return images, attributes
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory):
+    """Two smoke reports of all notebooks, made by the command that `make report` runs."""
+    from lab_utils.report.__main__ import main  # here, so that other tests run although the report is broken
+
+    folders = []
+    for attempt in ("first", "second"):
+        reports = tmp_path_factory.mktemp(attempt)
+        arguments = ["run", "PROFILE=smoke", *([f"DATA_DIR={SHARED}"] if SHARED.is_dir() else [])]
+        assert main(arguments, reports=reports) == 0
+        folders.append(reports / "smoke")
+    return folders

@@ -15,11 +15,9 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from lab_utils.catalogue import NOTEBOOKS
 from lab_utils.config import DATA, ROOT
-from lab_utils.report.__main__ import main
 
 FILES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHARED = ROOT.parent / "shared" / "data"
-DATA_DIR = SHARED if SHARED.is_dir() else None
 SECTIONS = ["Data", "Objective", "Metrics", "Discussion", "Try it", "References", "Provenance"]
 
 
@@ -81,18 +79,6 @@ def test_every_metric_of_the_catalogue_has_a_unit():
     for name, entry in NOTEBOOKS.items():
         for metric, spec in entry.metrics.items():
             assert spec.unit, f"{name}: {metric}"
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    """Two smoke reports of all notebooks, made by the command that `make report` runs."""
-    folders = []
-    for attempt in ("first", "second"):
-        reports = tmp_path_factory.mktemp(attempt)
-        arguments = ["run", "PROFILE=smoke", *([f"DATA_DIR={DATA_DIR}"] if DATA_DIR else [])]
-        assert main(arguments, reports=reports) == 0
-        folders.append(reports / "smoke")
-    return folders
 
 
 @pytest.fixture(params=sorted(NOTEBOOKS))

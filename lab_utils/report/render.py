@@ -32,7 +32,9 @@ SHOWN = (  # kinds of output, the best first; scripts and widgets are left to th
     "text/plain",
 )
 LARGE_PICTURE = 60_000  # bytes of a WebP without loss; most plots are below, sheets of photographs above
+LONG_CELL = 24  # characters of a table's cell that is better broken into lines than into words
 LONG_LINE = 38  # characters that fit on a telephone; a longer block scrolls and must be reachable by keyboard
+LONG_LOG = 8  # lines that fit into the lowest block that the style sheet has, that of messages
 
 # What latex2mathml does not know or writes in a way that MathML Core, and so Chromium, does not show.
 TEX_REPAIRS = (
@@ -148,8 +150,8 @@ def css() -> str:
 def environment() -> Environment:
     """Jinja2 for pages that are no notebook."""
     return Environment(
-        loader=PackageLoader("lab_utils.report"), autoescape=select_autoescape(), undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("lab_utils.report"), autoescape=select_autoescape(("html", "j2")),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
 
 
@@ -203,7 +205,8 @@ def finish(body: str) -> str:
     join_captions(soup)
     scroll_tables(soup)
     for block in soup.find_all("pre"):
-        if max(map(len, block.get_text().splitlines()), default=0) > LONG_LINE:
+        lines = block.get_text().splitlines()
+        if len(lines) > LONG_LOG or max(map(len, lines), default=0) > LONG_LINE:
             block["tabindex"] = "0"
     order_headings(main)
     contents(soup, main)
@@ -243,6 +246,9 @@ def scroll_tables(soup: BeautifulSoup) -> None:
         table.attrs.pop("border", None)
         for cell in table.find_all("th"):  # the corner above pandas' index heads nothing
             cell.name = "th" if cell.get_text(strip=True) else "td"
+        for cell in table.find_all("td"):
+            if len(cell.get_text(strip=True)) > LONG_CELL:
+                cell["class"] = [*cell.get("class", []), "long"]
         table.wrap(soup.new_tag("div", attrs=attributes))
 
 
