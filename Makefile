@@ -18,14 +18,20 @@ export PYTHONDONTWRITEBYTECODE ?=
 # does not know. Make has quoted MAKEOVERRIDES for the shell.
 ARGUMENTS = $(foreach name,PROFILE NB DATA_DIR FACES SEED JOBS,$(name)="$($(name))") $(MAKEOVERRIDES)
 
-.PHONY: help report test lab data clean lock
+.PHONY: help report verify publish test lab data clean lock
 
 help: ## print the targets
 	@echo 'make TARGET [PROFILE=smoke|quick|full] [NB="01 03"] [DATA_DIR=dir] [FACES=auto|photographs|avatars] [SEED=n] [JOBS=n] [PY=python3]'
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
 
-report: $(READY) ## run the notebooks and render reports/<profile>/index.html
+report: $(READY) ## run what is missing or changed, write reports/<profile>/index.html
 	@$(PY) -m lab_utils.report run $(ARGUMENTS)
+
+verify: $(READY) ## run the notebooks again and compare every number with reports/published/
+	@$(PY) -m lab_utils.report verify $(ARGUMENTS)
+
+publish: $(READY) ## put the finished report of PROFILE into reports/published/
+	@$(PY) -m lab_utils.report publish $(ARGUMENTS)
 
 test: $(READY) ## run all checks
 	@$(PY) -m pytest $(PYTEST)

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,10 +26,10 @@ from lab_utils import catalogue, figures, show
 from lab_utils.catalogue import Metric, Notebook
 from lab_utils.config import AVATARS, ROOT, LabError
 from lab_utils.data import digits, faces
-from lab_utils.report import index, outputs, render, tables
+from lab_utils.report import execute, index, outputs, render, tables
 from lab_utils.report.__main__ import main
 from lab_utils.report.execute import judge
-from lab_utils.report.pipeline import command
+from lab_utils.report.pages import command
 from lab_utils.report.request import parse
 
 PNG = base64.b64encode(
@@ -217,7 +218,7 @@ def test_the_index_says_how_to_do_it_again(arguments, words):
 
 def test_unknown_command(capsys):
     assert main(["runn"]) == 2
-    assert capsys.readouterr().err == "error: there is no command 'runn'; there are run, data\n"
+    assert capsys.readouterr().err == "error: there is no command 'runn'; there are run, data, verify, publish\n"
 
 
 def test_damaged_manifest_is_one_line(lab, tmp_path, capsys):
@@ -255,7 +256,7 @@ def test_a_good_notebook_leaves_everything_and_a_failed_one_does_not_stop_it(lab
     assert manifest["notebooks"]["01_good"]["provenance"]["threads"] == 2
     assert manifest["notebooks"]["01_good"]["environment"]["packages"]["nbconvert"]
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if path.is_file()} == {
-        *manifest["files"], "manifest.json", "logs/01_good.log", "logs/02_other.log"
+        *manifest["files"], "manifest.json", "logs/01_good.log", "logs/02_other.log", ".lock"
     }  # fmt: skip
     assert not list(folder.glob(".work-*"))
 
@@ -272,7 +273,7 @@ def test_a_good_notebook_leaves_everything_and_a_failed_one_does_not_stop_it(lab
 
 def check_index(page: BeautifulSoup, folder: Path) -> None:
     for image in page.find_all("img"):
-        assert (folder / image["src"]).is_file()
+        assert image["src"].startswith("data:image/webp;base64,")
         assert image["alt"]
     for link in page.select("a[href]"):
         file, _, anchor = link["href"].partition("#")
@@ -290,6 +291,7 @@ def test_equal_runs_give_equal_metrics_and_notebooks(lab):
     _, folder = lab("NB=1", n01_good=notebook(*GOOD))
     kept = [folder / "metrics/01_good.json", folder / "notebooks/01_good.ipynb"]
     first = [path.read_bytes() for path in kept]
+    shutil.rmtree(folder)
     lab("NB=1")
     assert [path.read_bytes() for path in kept] == first
 
@@ -429,6 +431,50 @@ def test_a_killed_kernel_is_a_failure_and_other_results_stay(lab, capsys):
     assert json.loads((folder / "metrics/02_other.json").read_text())["status"] == "ok"
 
 
+SO_FAR = "print('so far', flush=True)\n"
+MEMORY = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))\nx = bytearray(2**32)"
+
+
+@pytest.mark.parametrize(
+    ("ends", "reason"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        (MEMORY, "MemoryError"),
+        ("import os\nos.kill(os.getpid(), 9)", "the kernel died: it was killed, or ran out of memory"),
+        ("import os, time\ntime.sleep(1)\nos.kill(os.getppid(), 9)", "the process was killed by SIGKILL"),
+        ("import time\ntime.sleep(100)", "this cell had not ended after 4 s"),
+    ],
+    ids=["raises", "out of memory", "kernel killed", "executor killed", "time-out"],
+)
+def test_however_a_notebook_ends_its_page_says_so_and_the_others_run(lab, capsys, monkeypatch, ends, reason):
+    monkeypatch.setattr(execute, "CELL_TIMEOUT", 4)
+    bad = notebook(PARAMETERS, (FIGURE, "toy.1"), (SO_FAR + ends, "toy.2"), ("print('never')", "toy.3"))
+    good = notebook(PARAMETERS, ("print('here')", "toy.2"))
+    code, folder = lab(n01_good=bad, n02_other=good)
+    said = capsys.readouterr().out
+    assert code == 1
+    assert "01 | failed after" in said
+    assert f": {reason} (cell 4 of 5, under “Part”; log: " in said
+    page = BeautifulSoup((folder / "html/01_good.html").read_text(), "html.parser")
+    banner = page.select_one("main > .failure:first-child").get_text(" ", strip=True)
+    assert banner.startswith(f"This run failed {reason}")
+    assert "cell 4 of 5" in banner
+    assert "reports/quick/logs/01_good.log" in banner
+    assert "so far" in (folder / "logs/01_good.log").read_text()
+    assert page.find("figure")  # what came before is shown
+    assert "never\n" not in [output.get_text() for output in page.select("pre.output")]
+    index_page = BeautifulSoup((folder / "index.html").read_text(), "html.parser")
+    assert reason in index_page.select_one("main > .failure").get_text()
+    assert [mark.get_text() for mark in index_page.select("td .bad, td .good")][:2] == ["failed", "ok"]
+    assert "A line: missing" in index_page.get_text(" ", strip=True)
+    assert json.loads((folder / "metrics/01_good.json").read_text())["status"] == "failed"
+    assert json.loads((folder / "manifest.json").read_text())["notebooks"]["01_good"]["reason"].startswith(reason)
+    assert lab()[0] == 1  # and it is tried again, alone
+    said = capsys.readouterr().out
+    assert "01 | runs: its last run failed" in said
+    assert "02 | holds" in said
+
+
 def test_an_interrupt_ends_the_kernel_too(tmp_path):
     for name in ("notebooks", "reports"):
         (tmp_path / name).mkdir()
@@ -445,7 +491,7 @@ def test_an_interrupt_ends_the_kernel_too(tmp_path):
     report.send_signal(signal.SIGINT)
     _, messages = report.communicate(timeout=30)
     assert report.returncode == 130
-    assert messages.decode().strip() == "interrupted"
+    assert messages.decode().strip() == "interrupted: what is missing runs the next time"
     wait_for(lambda: not alive(int(pid_file.read_text())))
     metrics = json.loads((tmp_path / "reports/quick/metrics/01_good.json").read_text())
     assert metrics["status"] == "interrupted"
@@ -690,3 +736,7 @@ def test_importing_the_report_does_not_import_torch():
 )
 def test_pages_and_index_write_numbers_with_the_digits_that_mean_something(value, shown):
     assert catalogue.number(value) == shown
+
+
+def test_what_templates_are_given_is_escaped():
+    assert all(render.environment().autoescape(name) for name in ("index.html.j2", "claims.html.j2"))

@@ -2,6 +2,8 @@
 
 python -m lab_utils.report run [NAME=VALUE ...]    run notebooks, write reports/<profile>/
 python -m lab_utils.report data [NAME=VALUE ...]   fetch or make what they need, and say what it is
+python -m lab_utils.report verify [NAME=VALUE ...] run again elsewhere, compare with reports/published/
+python -m lab_utils.report publish PROFILE=name    put a finished report into reports/published/
 
   PROFILE   smoke, quick, full, or auto: full with a GPU, else quick
   NB        numbers of the notebooks, as in "03 05"; all of them if not given
@@ -10,8 +12,9 @@ python -m lab_utils.report data [NAME=VALUE ...]   fetch or make what they need,
   SEED      whole number, 0 or more
   JOBS      how many notebooks run at once
 
-An empty value means the default. Exit code: 0 all well, 1 a notebook failed, 2 something that you can
-put right, 130 interrupted.
+A notebook runs only if its code, its parameters, what it imports of lab_utils, the data, the packages or the
+kind of device changed since it ran well. An empty value means the default. Exit code: 0 all well, 1 a notebook
+failed or a number differs, 2 something that you can put right, 130 interrupted.
 """
 
 import signal
@@ -21,11 +24,12 @@ from pathlib import Path
 
 from lab_utils.catalogue import NOTEBOOKS, Notebook
 from lab_utils.config import ROOT, LabError
-from lab_utils.report.execute import interrupt
 from lab_utils.report.pipeline import Places, fetch, run
+from lab_utils.report.publish import publish
 from lab_utils.report.request import parse
+from lab_utils.report.verify import verify
 
-COMMANDS = {"run": run, "data": fetch}
+COMMANDS = {"run": run, "data": fetch, "verify": verify, "publish": publish}
 
 
 def main(
@@ -43,6 +47,9 @@ def main(
             raise LabError(f"there is no command {arguments[0]!r}; there are {', '.join(COMMANDS)}")
         request = parse(arguments[1:], catalogue)
         return COMMANDS[arguments[0]](request, Places(notebooks, reports / request.PROFILE, catalogue))
+    except KeyboardInterrupt:  # before any notebook ran
+        print("interrupted", file=sys.stderr)
+        return 130
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -52,5 +59,5 @@ def main(
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, interrupt)  # ended like Ctrl-C, with its kernels
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like Ctrl-C, with its kernels
     sys.exit(main(sys.argv[1:]))

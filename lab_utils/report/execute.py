@@ -66,20 +66,23 @@ def run_notebook(
     log: Path,
     parameters: dict[str, Any],
     data_dir: Path | None,
+    threads: int | None,
     children: Children,
     tell: Callable[[str], None] = print,
 ) -> Outcome:
     """Execute ``source`` into ``target`` and wait for it.
 
-    Every line the notebook prints goes to ``tell`` as it comes, and with its standard error to ``log``.
+    Every line the notebook prints goes to ``tell`` as it comes, and with its standard error to ``log``. It computes
+    with so many ``threads``, unless the environment already says how many; None leaves that to torch.
     """
     begun = time.monotonic()
-    command = [sys.executable, "-m", "lab_utils.report.execute", source, target, json.dumps(parameters)]
+    given = json.dumps(parameters), str(CELL_TIMEOUT)
+    command = [sys.executable, "-m", "lab_utils.report.execute", source, target, *given]
     with (
         open(log, "w", encoding="utf-8") as sink,
         subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, cwd=ROOT, text=True,
-            encoding="utf-8", errors="replace", env=environment(data_dir), start_new_session=True,
+            encoding="utf-8", errors="replace", env=environment(data_dir, threads), start_new_session=True,
         ) as child,
     ):  # fmt: skip
         children.running.add(child)
@@ -94,13 +97,15 @@ def run_notebook(
     return judge(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
 
 
-def environment(data_dir: Path | None) -> dict[str, str]:
+def environment(data_dir: Path | None, threads: int | None) -> dict[str, str]:
     """What the process and its kernel see: this package first, no window, this environment's own kernel."""
     env = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "DATA_DIR")}
     if data_dir:  # not a parameter: a page that others read is no place for a path of this machine
         env["DATA_DIR"] = str(data_dir)
     others = [env["PYTHONPATH"]] if env.get("PYTHONPATH") else []
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])
+    if threads:
+        env.setdefault("OMP_NUM_THREADS", str(threads))
     env["LAB_HEADLESS"] = "1"
     env["JUPYTER_PREFER_ENV_PATH"] = "1"  # else a kernel of that name in the home directory goes first
     env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger's remark on frozen modules
@@ -126,7 +131,7 @@ def judge(source: Path, target: Path, code: int, seconds: float, stopped: bool) 
     if failed is not None:
         error = next(out for out in notebook.cells[failed].outputs if out.output_type == "error")
         mine = error.ename == "LabError"
-        reason = one_line(error.evalue) if mine else one_line(f"{error.ename}: {error.evalue}")
+        reason = one_line(error.evalue if mine else f"{error.ename}: {error.evalue}".removesuffix(": "))
         return Outcome(notebook, "failed", seconds, reason, failed, mine)
     if code != 0:
         return Outcome(notebook, "failed", seconds, process_reason(target, code), reached)
@@ -142,8 +147,11 @@ def process_reason(target: Path, code: int) -> str:
     if not note.exists():
         return f"the process ended with status {code}"
     reason = note.read_text(encoding="utf-8")
-    dead = reason.startswith("DeadKernelError")
-    return "the kernel died: it was killed, or ran out of memory" if dead else reason
+    if reason.startswith("DeadKernelError"):
+        return "the kernel died: it was killed, or ran out of memory"
+    if reason.startswith("CellTimeoutError"):
+        return f"this cell had not ended after {CELL_TIMEOUT:,} s"
+    return reason
 
 
 def read_executed(target: Path, source: Path) -> NotebookNode:
@@ -224,22 +232,17 @@ def end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def interrupt(*_: object) -> None:
-    """A signal handler; raising is what makes nbclient shut its kernel down."""
-    raise KeyboardInterrupt
-
-
-def execute(source: str, target: str, parameters: str) -> int:
+def execute(source: str, target: str, parameters: str, cell_timeout: str) -> int:
     """The process: run the notebook, leave what went wrong outside of a cell beside ``target``."""
     import papermill  # here, so that the report itself does not wait for it
 
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # raising makes nbclient shut its kernel down
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         papermill.execute_notebook(
             source, target, parameters=json.loads(parameters), kernel_name="python3", language="python",
             cwd=str(Path(source).parent), progress_bar=False, request_save_on_cell_execute=True,
-            execution_timeout=CELL_TIMEOUT, stdout_file=sys.stdout, stderr_file=sys.stderr,
+            execution_timeout=int(cell_timeout), stdout_file=sys.stdout, stderr_file=sys.stderr,
             shutdown_kernel="immediate",
         )  # fmt: skip
     except KeyboardInterrupt:

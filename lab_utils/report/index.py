@@ -1,35 +1,72 @@
 """The page that a grader opens first: runs, deliverables, metrics against targets, how to do it again."""
 
+import base64
+import io
+from collections import Counter
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from lab_utils.catalogue import FALLBACKS, Metric, Notebook, number, target
+from PIL import Image
+
+from lab_utils.catalogue import FALLBACKS, NOTEBOOKS, NUMBERS, Metric, Notebook, number, target
+from lab_utils.report import claims
+from lab_utils.report.files import sha256
+from lab_utils.report.pipeline import Places
 from lab_utils.report.render import css, environment
 
+THUMBNAIL = (416, 256)  # pixels at most, twice of what a page shows
 
-def render_index(
-    profile: str, runs: dict[str, Any], metrics: dict[str, Any], catalogue: dict[str, Notebook], command: str
-) -> str:
+
+def render_index(manifest: dict[str, Any], metrics: dict[str, Any], places: Places, command: str) -> str:
     """The index as HTML.
 
-    ``runs`` is the manifest's record and ``metrics`` the content of the metrics file, both by notebook;
-    notebooks of the catalogue that are in neither are listed as not run. ``command`` does all of it again.
+    ``metrics`` holds the content of the metrics file by notebook; notebooks of the catalogue that are not in the
+    manifest are listed as not run. ``command`` does all of it again.
     """
-    sections = [section(name, entry, runs.get(name), metrics.get(name), profile) for name, entry in catalogue.items()]
-    sources = {run["environment"]["source"] for run in runs.values()}
+    runs, profile = manifest["notebooks"], manifest["profile"]
+    sections = [
+        section(name, entry, runs.get(name), metrics.get(name), profile, places.folder)
+        for name, entry in places.catalogue.items()
+    ]
     page = environment().get_template("index.html.j2")
     return page.render(
         css=css(),
         profile=profile,
         sections=sections,
+        summary=summary(sections),
+        claims=claims.rows(metrics) if set(places.catalogue) == set(NOTEBOOKS) else [],
+        verification=manifest.get("verification"),
         command=command,
-        mixed=len(sources) > 1,
+        again=again(runs),
+        mixed=len({run["environment"]["source"] for run in runs.values()}) > 1,
         facts=facts(runs),
     )
 
 
-def section(name: str, entry: Notebook, run: dict | None, metrics: dict | None, profile: str) -> dict[str, Any]:
+def summary(sections: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """How many of what there should be there is, in words."""
+    made = [figures is not None for part in sections for _, _, figures, _ in part["deliverables"]]
+    verdicts = Counter(row["verdict"] for part in sections for row in part["metrics"])
+    words = {"met": "met", "not met": "not met", "other data": "set for other data", "missing": "not measured"}
+    bounds = ", ".join(f"{verdicts[key]} {word}" for key, word in words.items() if verdicts[key])
+    return [
+        ("Notebooks", f"{sum(part['status'] == 'ok' for part in sections)} of {len(sections)} ran to their end"),
+        ("Deliverables", f"{sum(made)} of {len(made)} delivered"),
+        ("Targets", bounds or "none for this profile"),
+        ("Time", duration(sum(part["run"]["seconds"] for part in sections if part["run"]))),
+    ]
+
+
+def section(
+    name: str, entry: Notebook, run: dict | None, metrics: dict | None, profile: str, folder: Path
+) -> dict[str, Any]:
     """Everything the page says of one notebook."""
-    made = run["deliverables"] if run else {}
+    made = {
+        i: thumbnails(figures, folder / "figures" / name)
+        for i, figures in (run or {"deliverables": {}})["deliverables"].items()
+    }
+    measured = (metrics or {"metrics": {}})["metrics"]
     return {
         "name": name,
         "number": name.split("_")[0],
@@ -38,9 +75,80 @@ def section(name: str, entry: Notebook, run: dict | None, metrics: dict | None, 
         "status": run["status"] if run else "not run",
         "time": duration(run["seconds"]) if run else "",
         "sources": ", ".join(source_lines(run["data"])) if run else "",
-        "deliverables": [(i, title, made.get(i)) for i, title in entry.deliverables.items()],
+        "deliverables": [
+            (i, title, made.get(i), numbers_of(i, entry, measured)) for i, title in entry.deliverables.items()
+        ],
         "metrics": metric_rows(entry, metrics, profile) if run else [],
     }
+
+
+def again(runs: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same to get the same numbers."""
+    data = {kind: one for run in runs.values() for kind, one in run["data"].items()}
+    return {
+        "source": origin(runs),
+        "data": "; ".join(source_lines(data)),
+        "time": duration(sum(run["seconds"] for run in runs.values())),
+        "device": " and ".join(
+            dict.fromkeys(device_line(run) or "a device that is not stated" for run in runs.values())
+        ),
+        "rows": [
+            {
+                "number": name.split("_")[0],
+                "source": run["environment"]["source"][:12],
+                "commit": commit_line(run),
+                "lock": (run["environment"]["lock"] or "none")[:12],
+                "seed": run["seed"],
+                "device": device_line(run),
+                "data": [(kind, (one.get("sha256") or "?")[:12]) for kind, one in sorted(run["data"].items())],
+            }
+            for name, run in sorted(runs.items())
+        ],
+    }
+
+
+def origin(runs: dict[str, Any]) -> str:
+    """How to get the source: from git if one commit holds all of it."""
+    states = [run["environment"]["git"] for run in runs.values()]
+    if any(state is None for state in states):
+        return "Have the same source: no commit is known of it, its content hash is below."
+    if any(state["dirty"] for state in states):
+        return "Have the same source: it had changes that are in no commit; its content hash is below."
+    commits = list(dict.fromkeys(state["commit"] for state in states))
+    return f"Check out commit {commits[-1]}" + (", or for single notebooks those below." if len(commits) > 1 else ".")
+
+
+def commit_line(run: dict[str, Any]) -> str:
+    git = run["environment"]["git"]
+    return f"{git['commit'][:10]}{' with changes' if git['dirty'] else ''}" if git else "not known"
+
+
+def thumbnails(figures: list[dict[str, str]], folder: Path) -> list[dict[str, str]]:
+    """The figures of a deliverable, the first of them with its picture made small."""
+    return [
+        figure | ({"thumbnail": thumbnail(folder / figure["file"], sha256(folder / figure["file"]))} if first else {})
+        for first, figure in zip([True] + [False] * len(figures), figures, strict=False)
+    ]
+
+
+@cache
+def thumbnail(path: Path, content: str) -> str:
+    """A picture as a small WebP in a ``data:`` address; ``content`` is its hash, for a file may be written again."""
+    with Image.open(path) as picture:
+        small = picture.convert("RGB")
+    small.thumbnail(THUMBNAIL)
+    buffer = io.BytesIO()
+    small.save(buffer, "webp", quality=75, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def numbers_of(deliverable: str, entry: Notebook, measured: dict[str, Any]) -> list[tuple[str, str]]:
+    """Name and value of each metric that belongs to a deliverable."""
+    return [
+        (name, f"{number(measured[name]['value'])} {entry.metrics[name].unit}")
+        for name in NUMBERS.get(deliverable, ())
+        if name in measured and name in entry.metrics
+    ]
 
 
 def facts(runs: dict[str, Any]) -> list[tuple[str, str]]:
@@ -50,31 +158,32 @@ def facts(runs: dict[str, Any]) -> list[tuple[str, str]]:
         for name, text in run_facts(run):
             if text and text not in found.setdefault(name, []):
                 found[name].append(text)
-    return [(name, "; ".join(texts)) for name, texts in found.items() if texts]
+    finished = [("Finished", max(run["finished"] for run in runs.values()))] if runs else []
+    return [(name, "; ".join(texts)) for name, texts in found.items() if texts] + finished
 
 
 def run_facts(run: dict[str, Any]) -> list[tuple[str, str]]:
-    environment, git = run["environment"], run["environment"]["git"]
+    environment = run["environment"]
     versions = environment["packages"]
     return [
         ("Device", device_line(run)),
-        ("Data", ", ".join(source_lines(run["data"]))),
+        *(("Data", line) for line in source_lines(run["data"])),
         ("Seed", str(run["seed"])),
-        ("Commit", f"{git['commit'][:10]}{' with changes' if git['dirty'] else ''}" if git else ""),
+        ("Commit", commit_line(run)),
         ("Source", environment["source"][:12]),
         ("Python", environment["python"]),
         (
             "Packages",
             ", ".join(f"{name} {versions[name]}" for name in ("torch", "numpy") if versions.get(name)),
         ),
-        ("Finished", run["finished"]),
     ]
 
 
 def device_line(run: dict[str, Any]) -> str:
     """The device as the notebook states it, with its name, threads and precision where it gives them."""
     stated = run["provenance"]
-    threads = f"{stated['threads']} threads" if stated.get("threads") and stated.get("device") == "cpu" else ""
+    count = stated.get("threads")
+    threads = f"{count} thread{'s' * (count != 1)}" if count and stated.get("device") == "cpu" else ""
     parts = [stated.get("device_name") or stated.get("device"), threads, stated.get("precision")]
     return ", ".join(str(part) for part in parts if part)
 

