@@ -267,6 +267,19 @@ def test_an_index_that_was_altered_is_written_again(project):
     assert results(project)["index.html"] == before
 
 
+def test_a_notebook_whose_source_changed_while_it_ran_runs_again(project):
+    edits = f"with open({str(project / 'lab_utils/metrics/light.py')!r}, 'a') as file: file.write('# edited')"
+    edited = toy("Second", PARAMETERS, ("from lab_utils.metrics import light", "toy.2"), (edits,))
+    nbformat.write(edited, project / "notebooks/02_second.ipynb")
+    assert report(project)[0] == 0
+    nbformat.write(toy("Second", PARAMETERS, ("from lab_utils.metrics import light", "toy.2"), ("1",)),
+                   project / "notebooks/02_second.ipynb")  # fmt: skip
+    code, said = report(project)
+    assert code == 0
+    assert lines(said)["02"] == "runs: what it depends on changed while it ran"
+    assert lines(report(project)[1])["02"].startswith("holds")
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_report_that_was_stopped_goes_on_with_what_is_missing(project, how):
     shutil.rmtree(project / "reports")

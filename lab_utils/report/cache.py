@@ -60,6 +60,8 @@ def reasons(run: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
     if run["status"] != "ok":
         return [f"its last run {'was interrupted' if run['status'] == 'interrupted' else 'failed'}"]
     before = run["depends"]
+    if before.get("changed"):
+        return ["what it depends on changed while it ran"]
     found = ["its code cells changed"] if before["code"] != now["code"] else []
     found += [f"{name} is {value!r}" for name, value in differing(before["parameters"], now["parameters"])]
     found += changed_modules(before["modules"], now["modules"])

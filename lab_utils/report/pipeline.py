@@ -115,18 +115,22 @@ def known_data(request: Request, places: Places) -> dict[str, dict[str, Any]] | 
 
 
 def make_plan(request: Request, places: Places, manifest: dict[str, Any], data: dict[str, dict]) -> Plan:
-    runs, packages = manifest["notebooks"], provenance.packages()
+    runs = manifest["notebooks"]
     altered = provenance.altered(places.folder, manifest)
     depends, reasons = {}, {}
     for name in request.NB:
-        entry = places.catalogue[name]
-        used = {kind: data[kind] for kind in entry.data}
-        given = cache.parameters(request, entry)
-        depends[name] = cache.dependencies(source_of(name, places), given, used, packages)
+        depends[name] = dependencies(name, request, places, data)
         reasons[name] = cache.reasons(runs.get(name), depends[name])
         if not reasons[name] and f"notebooks/{name}.ipynb" in altered:
             reasons[name] = ["its executed notebook is not there or was altered"]
     return Plan(depends, reasons, page_reasons(request, places, manifest, altered), data)
+
+
+def dependencies(name: str, request: Request, places: Places, data: dict[str, dict]) -> dict[str, Any]:
+    """What decides the result of a notebook, as it is now."""
+    entry = places.catalogue[name]
+    used = {kind: data[kind] for kind in entry.data}
+    return cache.dependencies(source_of(name, places), cache.parameters(request, entry), used, provenance.packages())
 
 
 def page_reasons(

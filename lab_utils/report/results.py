@@ -18,7 +18,7 @@ from lab_utils.report.execute import INJECTED, Children, Outcome, run_notebook
 from lab_utils.report.files import shown, to_json, write_whole
 from lab_utils.report.index import duration
 from lab_utils.report.pages import write_pages
-from lab_utils.report.pipeline import Places, Plan, source_of
+from lab_utils.report.pipeline import Places, Plan, dependencies, source_of
 from lab_utils.report.request import Request
 
 
@@ -33,7 +33,10 @@ def carry_out(plan: Plan, request: Request, places: Places, manifest: dict[str, 
         ended[name] = outcome
         used = {kind: plan.data[kind] for kind in places.catalogue[name].data}
         entry = record(name, outcome, request, places, used)
-        entry |= {"environment": environment, "depends": plan.depends[name]}
+        depends = plan.depends[name]
+        if depends != dependencies(name, request, places, plan.data):  # then nobody knows which of the two ran
+            depends = depends | {"changed": True}
+        entry |= {"environment": environment, "depends": depends}
         manifest["notebooks"][name] = entry
         write_pages(manifest, places, request)
         announce(name, outcome, places)
