@@ -15,7 +15,7 @@ import nbformat
 from lab_utils.config import LabError
 from lab_utils.report import cache, outputs, provenance
 from lab_utils.report.execute import INJECTED, Children, Outcome, run_notebook
-from lab_utils.report.files import shown, to_json, write_whole
+from lab_utils.report.files import say, shown, to_json, write_whole
 from lab_utils.report.index import duration
 from lab_utils.report.pages import write_pages
 from lab_utils.report.pipeline import Places, Plan, dependencies, source_of
@@ -83,11 +83,11 @@ def execute_all(
 
 def run_one(name: str, request: Request, places: Places, scratch: Path, children: Children) -> Outcome:
     number = name.split("_")[0]
-    print(f"{number} | {name}, profile {request.PROFILE}, seed {request.SEED}", flush=True)
+    say(f"{number} | {name}, profile {request.PROFILE}, seed {request.SEED}")
     return run_notebook(
         source_of(name, places), scratch / f"{name}.ipynb", log_of(name, places),
         cache.parameters(request, places.catalogue[name]), request.DATA_DIR, threads(request.JOBS),
-        children, lambda line: print(f"{number} | {line}", flush=True),
+        children, lambda line: say(f"{number} | {line}"),
     )  # fmt: skip
 
 
@@ -173,11 +173,11 @@ def announce(name: str, outcome: Outcome, places: Places) -> None:
     if outcome.status == "failed":
         place = where(outcome) or "before the first cell"
         text += f": {outcome.reason} ({place}; log: {shown(log_of(name, places))})"
-    print(text, flush=True)
+    say(text)
     ids = places.catalogue[name].deliverables
     missing = [i for i in ids if i not in outputs.deliverables(outcome.notebook, set(ids))]
     if missing and outcome.status == "ok":
-        print(f"{number} | not delivered: {', '.join(missing)}", flush=True)
+        say(f"{number} | not delivered: {', '.join(missing)}")
 
 
 def exit_code(ended: dict[str, Outcome]) -> int:
