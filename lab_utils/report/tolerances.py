@@ -1,8 +1,9 @@
 """What `make verify` lets each metric change between machines.
 
 On one machine nothing changes. Another number of threads, another processor or a GPU rounds otherwise, and training
-makes of that what a change of seed would: little in the likelihood of a VAE, much in a game between two networks.
-The bounds are about twice what two quick runs with one and with two threads differed by, and at least one percent.
+makes of that what a change of seed would: little in the likelihood of a VAE, much in a game between two networks. The
+bounds leave room around what two quick reports on photographs differed by that had one and two threads, and where
+that was less than what another seed does (the codes of InfoGAN), around that.
 """
 
 RELATIVE: dict[float, tuple[str, ...]] = {
@@ -33,21 +34,23 @@ RELATIVE: dict[float, tuple[str, ...]] = {
         "cvae_conv.image_energy_least cvae_conv.image_energy_most",
     ),
     0.3: (
-        "gan.fcd gan.kid gan.fcd_ratio gan.sharpness_ratio acgan.fcd dcgan.diversity report.diversity",
+        "gan.fcd gan.kid gan.fcd_ratio gan.sharpness_ratio acgan.fcd dcgan.diversity",
         "wgangp.loss_swing dcgan.loss_swing",
     ),
     0.6: (  # short games, far from their end
         "dcgan.fcd wgangp.fcd gan_short.fcd report.fcd report_few_epochs.fcd report_half_width.fcd",
-        "report_few_epochs.diversity report_half_width.diversity dcgan_one_to_one.d_loss dcgan_one_to_two.d_loss",
+        "dcgan_one_to_one.d_loss dcgan_one_to_two.d_loss",
         "report.g_loss_middle report.g_loss_end report.d_lead_middle report.d_lead_end",
     ),
 }
 ABSOLUTE: dict[float, tuple[str, ...]] = {  # where a value may be near zero, or counts
     0.0003: ("beta1.prior_mmd beta100.prior_mmd",),
-    0.05: ("beta100.kl cvae_conv.label_leakage gan.coverage infogan_plain.accuracy cvae_conv.loss_rises",),
+    0.05: (
+        "beta100.kl cvae_conv.label_leakage gan.coverage infogan_plain.accuracy cvae_conv.loss_rises",
+        "acgan.flip_rate acgan.other_attribute_agreement",
+    ),
     0.1: (
-        "infogan_digits.accuracy infogan_digits.nmi infogan_digits.ari acgan.flip_rate",
-        "acgan.other_attribute_agreement",
+        "infogan_digits.accuracy infogan_digits.nmi infogan_digits.ari",
         "infogan_faces2.best_attribute infogan_faces2.hair_information infogan_faces2.sex_information",
         "infogan_digits.loss_rises gan.no_hair vae.no_hair real.no_hair rebuilt.no_hair",
     ),
@@ -55,6 +58,7 @@ ABSOLUTE: dict[float, tuple[str, ...]] = {  # where a value may be near zero, or
         "gan.d_loss_fcd_correlation gan.g_loss_fcd_correlation dcgan.loss_roughness wgangp.loss_roughness",
         "dcgan_one_to_one.d_loss dcgan_one_to_two.d_loss",
     ),
+    0.5: ("report.diversity report_few_epochs.diversity report_half_width.diversity",),  # collapsed, or not quite
     3.0: ("vae.active_units beta0.active_units beta1.active_units beta100.active_units cvae_conv.label_filters",),
 }
 
