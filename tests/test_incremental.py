@@ -36,7 +36,8 @@ catalogue = {
     "01_first": Notebook(title="First", data=(), **toy),
     "02_second": Notebook(title="Second", data=("digits",), **toy),
 }
-signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the program itself does
+for name in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs are born deaf to the first
+    signal.signal(name, signal.default_int_handler)
 sys.exit(main(sys.argv[1:], catalogue=catalogue))
 """.replace("__main__ main_import", "__main__ import main")
 

@@ -482,7 +482,8 @@ def test_an_interrupt_ends_the_kernel_too(tmp_path):
     sleeping = f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
     nbformat.write(notebook(PARAMETERS, (sleeping,)), tmp_path / "notebooks" / "01_good.ipynb")
     script = (
-        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path; from test_report import CATALOGUE\n"
+        "import signal, sys; sys.path.insert(0, 'tests'); from pathlib import Path; from test_report import CATALOGUE\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs are born deaf to it
         "from lab_utils.report.__main__ import main; at = Path(sys.argv[1])\n"
         "sys.exit(main(['run', 'PROFILE=quick', 'NB=1'], at / 'notebooks', at / 'reports', CATALOGUE))"
     )
