@@ -337,3 +337,26 @@ def bars(groups: Mapping[str, Mapping[str, float]], alt: str, *, x_label: str, w
     axes[0].invert_yaxis()
     fig.alt = alt
     return fig
+
+
+@styled
+def ratios(
+    rows: Mapping[str, Sequence[float]], goals: Mapping[str, float], x_label: str, alt: str, width: float = 6.5
+) -> Figure:
+    """A bar for the median of each row, a dot for each of its values, a mark for its goal; a line at 1."""
+    fig = Figure(figsize=(width, 0.4 * len(rows) + 1.2))
+    ax = fig.subplots()
+    for y, (name, values) in enumerate(rows.items()):
+        ax.barh(y, np.median(values), color=BLUE, height=0.6)
+        ax.plot(values, [y] * len(values), ".", color="black", markersize=5, label="repetition" if y == 0 else None)
+        ax.text(max(values), y, f"  {np.median(values):.2g}", va="center")
+        if name in goals:
+            ax.plot([goals[name]] * 2, [y - 0.4, y + 0.4], color=RED, linewidth=2, label="goal" if y == 0 else None)
+    ax.axvline(1, color="black", linewidth=1, linestyle=":")
+    ax.set(xlabel=x_label, yticks=range(len(rows)), yticklabels=list(rows))
+    ax.margins(x=0.12)
+    ax.grid(axis="y", visible=False)
+    ax.invert_yaxis()
+    fig.legend(loc="outside upper right", ncols=2)
+    fig.alt = alt
+    return fig

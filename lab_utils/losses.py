@@ -36,7 +36,7 @@ def squared_error(mean: Tensor, x: Tensor) -> Tensor:
 def gaussian_nll(mean: Tensor, x: Tensor, variance: Tensor | float) -> Tensor:
     """−log N(x; x̂, σ²I) per image, N, with its constant; ``variance`` is σ², one number for all pixels."""
     pixels = x[0].numel()
-    log_variance = torch.as_tensor(variance, dtype=mean.dtype, device=mean.device).log()
+    log_variance = variance.log() if isinstance(variance, Tensor) else math.log(variance)
     return 0.5 * (squared_error(mean, x) / variance + pixels * (log_variance + LOG_2PI))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -89,12 +90,13 @@ def make_gan(
         norm=recipe.norm,
     )  # fmt: skip
     averaging = get_ema_multi_avg_fn(recipe.average)
+    adam = partial(torch.optim.Adam, betas=recipe.betas, fused=True, capturable=run.device.type == "cuda")
     return Gan(
         generator,
         discriminator,
         AveragedModel(generator, multi_avg_fn=averaging, use_buffers=True) if recipe.average else generator,
-        torch.optim.Adam(generator.parameters(), recipe.generator_rate, betas=recipe.betas, fused=True),
-        torch.optim.Adam(discriminator.parameters(), recipe.discriminator_rate, betas=recipe.betas, fused=True),
+        adam(generator.parameters(), recipe.generator_rate),
+        adam(discriminator.parameters(), recipe.discriminator_rate),
     )
 
 

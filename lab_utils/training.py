@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from lab_utils.capture import WORTHWHILE, captured
 from lab_utils.config import LabError
 from lab_utils.data.batches import shuffled, steps_per_epoch
 from lab_utils.show import png
@@ -46,7 +47,11 @@ def adam(model: nn.Module, peak: float, steps: int) -> tuple[torch.optim.Optimiz
     """
     if steps < 1:
         raise LabError("the training images do not fill one batch; raise train_images or lower the batch size")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.99), weight_decay=0.05, fused=True)
+    on_gpu = next(model.parameters()).is_cuda  # there a captured step reads its rate and its count from the device
+    rate = torch.tensor(peak, device="cuda") if on_gpu else peak
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.05, fused=True, capturable=on_gpu
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, peak, total_steps=steps, pct_start=0.3, cycle_momentum=False, final_div_factor=100
     )
@@ -83,7 +88,7 @@ def fit(
     ``after_step`` moves learning rate and the like; ``evaluate`` runs after each epoch and its numbers join the
     history; ``preview`` draws a figure that renews itself in JupyterLab. Headless, one line is printed per epoch.
     Scalars stay on the device within an epoch. An interrupt in JupyterLab keeps what was reached. LabError if the data
-    does not fill a batch or a loss is not finite.
+    does not fill a batch or a loss is not finite. On a GPU the step runs as a CUDA graph (:mod:`lab_utils.capture`).
 
     A game between networks may fail without anybody's mistake. With ``keep``, the modules in it, such an epoch (see
     :func:`trouble`) ends the training with one line, and they get back the weights they had before it.
@@ -91,6 +96,8 @@ def fit(
     per_epoch = steps_per_epoch(len(tensors[0]), batch_size)
     if per_epoch == 0:
         raise LabError(f"{name}: {len(tensors[0])} images do not fill one batch of {batch_size}; lower batch_size")
+    if tensors[0].is_cuda and epochs * per_epoch >= WORTHWHILE:
+        step = captured(step, name)
     curve, rows, ended = [], [], ""
     good = copies(keep)
     watch = Watch(name, epochs, per_epoch)

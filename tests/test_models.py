@@ -4,13 +4,14 @@ import re
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lab_utils import losses, repro, show
 from lab_utils.data.batches import to_unit
 from lab_utils.models import classifier, cvae, gan
 from lab_utils.models import vae as vae_module
 from lab_utils.models.classifier import DigitClassifier, FaceClassifier
-from lab_utils.models.cvae import MLPCVAE, ConvCVAE, QuarterNet, label_planes, one_hot
+from lab_utils.models.cvae import MLPCVAE, ConvCVAE, PlanesConv2d, QuarterNet, UpsampledConv2d, label_planes, one_hot
 from lab_utils.models.gan import Discriminator, Generator
 from lab_utils.models.vae import BatchNormalisedVAE, FaceVAE, reparameterise
 
@@ -166,6 +167,29 @@ def test_label_planes_are_constant():
     assert planes.shape == (1, 10, 28, 28)
     assert planes[0, 3].eq(1).all()
     assert planes[0, [0, 1, 2, 4, 5, 6, 7, 8, 9]].eq(0).all()
+
+
+@pytest.mark.parametrize("told", ["one label", "any numbers"])
+def test_planes_need_not_be_made_to_be_convolved(told):
+    layer = PlanesConv2d(10, 3)
+    x = torch.rand(6, 1, 28, 28)
+    c = one_hot(torch.arange(6)) if told == "one label" else torch.randn(6, 10)
+    expected = F.conv2d(torch.cat([x, label_planes(c)], dim=1), layer.weight, layer.bias, padding=1)
+    same_with_gradients(layer(x, c), expected, layer)
+
+
+def test_pictures_need_not_be_enlarged_to_be_convolved():
+    layer = UpsampledConv2d(5, 3)
+    x = torch.randn(4, 5, 7, 6)
+    expected = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), layer.weight, layer.bias, padding=1)
+    same_with_gradients(layer(x), expected, layer)
+
+
+def same_with_gradients(output, expected, layer):
+    torch.testing.assert_close(output, expected, rtol=1e-5, atol=1e-5)
+    weights = torch.randn_like(output)
+    one, two = (torch.autograd.grad((y * weights).sum(), list(layer.parameters())) for y in (output, expected))
+    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-3)
 
 
 def test_layer_table_counts_every_parameter(vae, batch):

@@ -62,8 +62,9 @@ class ConvCVAE(nn.Module):
         super().__init__()
         self.latent = latent
         self.condition = condition
+        self.beside_label = PlanesConv2d(condition, 3)  # 11×28×28 → 3×28×28
         self.encoder = nn.Sequential(
-            nn.Conv2d(1 + condition, 3, 3, padding=1), nn.LeakyReLU(0.1),  # 11×28×28 → 3×28×28
+            nn.LeakyReLU(0.1),
             nn.Conv2d(3, 1, 3, padding=1), nn.LeakyReLU(0.1),  # → 1×28×28
             nn.Flatten(),
             nn.Linear(PIXELS, 400), nn.ReLU(),
@@ -73,14 +74,13 @@ class ConvCVAE(nn.Module):
             nn.Linear(latent + condition, 392), nn.ReLU(),
             nn.Unflatten(1, (2, 14, 14)),
             nn.Conv2d(2, 11, 3, padding=1), nn.LeakyReLU(0.1),  # → 11×14×14
-            nn.Upsample(scale_factor=2, mode="nearest"),  # → 11×28×28
-            nn.Conv2d(11, 3, 3, padding=1), nn.LeakyReLU(0.1),  # → 3×28×28
+            UpsampledConv2d(11, 3), nn.LeakyReLU(0.1),  # ×2 nearest, then 3×3 → 3×28×28
             nn.Conv2d(3, 1, 3, padding=1),  # → 1×28×28
         )  # fmt: skip
 
     def encode(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Images N×1×28×28 in [0, 1] and conditions N×10 to μ and log σ², each N×latent."""
-        mu, log_var = self.encoder(torch.cat([x, label_planes(c)], dim=1)).chunk(2, dim=1)
+        mu, log_var = self.encoder(self.beside_label(x, c)).chunk(2, dim=1)
         return mu, log_var
 
     def decode(self, z: Tensor, c: Tensor) -> Tensor:
@@ -96,6 +96,41 @@ class ConvCVAE(nn.Module):
 def label_planes(c: Tensor) -> Tensor:
     """Conditions N×K as K constant planes, N×K×28×28: what a convolution can see of a label."""
     return c[:, :, None, None].expand(-1, -1, SIDE, SIDE)
+
+
+class PlanesConv2d(nn.Conv2d):
+    """A 3×3 convolution of images N×1×28×28 side by side with the planes of their conditions N×K.
+
+    The sum is the same in another order: a convolution is linear, so the planes are convolved once for each of the K
+    entries, not for each image, and their part is a matrix product.
+    """
+
+    def __init__(self, condition: int, channels: int):
+        super().__init__(1 + condition, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        of_image, of_planes = self.weight.split([1, c.shape[1]], dim=1)
+        planes = label_planes(torch.eye(c.shape[1], device=c.device))
+        seen = F.conv2d(planes, of_planes, padding=1)  # K×channels×28×28: what each entry adds
+        return F.conv2d(x, of_image, self.bias, padding=1) + (c @ seen.flatten(1)).unflatten(1, seen.shape[1:])
+
+
+class UpsampledConv2d(nn.Conv2d):
+    """A 3×3 convolution of pictures enlarged twice, N×C×H×W → N×channels×2H×2W, without enlarging them.
+
+    Nearest neighbours repeat each pixel, so that every output pixel sees 2×2 pixels of the small picture, each through
+    the sum of the weights that fall on it: four small kernels, one for each place in a 2×2 block (Shi et al. 2016).
+    """
+
+    def __init__(self, wide: int, channels: int):
+        super().__init__(wide, channels, 3, padding=1)
+        # summed[a, i, p]: whether weight p of three falls on small pixel i − 1 for the outputs at place a of a block
+        summed = torch.tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]])
+        self.register_buffer("summed", summed.float(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernels = torch.einsum("aip,bjq,ocpq->oabcij", self.summed, self.summed, self.weight)
+        return F.pixel_shuffle(F.conv2d(x, kernels.flatten(0, 2), self.bias.repeat_interleave(4), padding=1), 2)
 
 
 class QuarterNet(nn.Module):

@@ -1,0 +1,143 @@
+"""Steps that run compiled or captured do what they do one by one."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lab_utils import capture, conditions, losses, recipes, repro, steps, training
+from lab_utils.data import batches
+from lab_utils.models.cvae import MLPCVAE
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler")
+compiled = pytest.mark.filterwarnings("ignore::UserWarning:torch")  # the compiler's remarks on its own tracing
+GAME = {"noise": 8, "width": 8, "side": 32}
+RECIPES = [recipes.REPORT, recipes.DCGAN, recipes.WGAN_GP, recipes.PROJECT]
+
+
+def cvae(run):
+    """A CVAE's step and what follows it."""
+    model = run.build("weights", MLPCVAE)
+    optimizer, schedule = training.adam(model, 1e-3, 100)
+    step = steps.vae_step(model, optimizer, run, run.generator("z"), losses.bernoulli_nll, steps.with_label)
+    return step, schedule.step
+
+
+def game(run, recipe):
+    gan = recipes.make_gan(run, "gan", recipe, GAME["noise"], {}, GAME["width"], GAME["side"])
+    step = steps.gan_step(gan, run, run.generator("game"), recipe, conditions.nothing())
+    return step, gan.after_step
+
+
+def trained(step, after_step, tensors, run, batch_size, n):
+    """The scalars of ``n`` steps, n×K."""
+    rows, stream = [], run.generator("order")
+    while len(rows) < n:
+        for batch in batches.shuffled(tensors, batch_size, stream):
+            if len(rows) < n:
+                rows.append(torch.stack([value.float() for value in step(*batch).values()]))
+                after_step()
+    return torch.stack(rows).cpu()
+
+
+def same_training(make, transform, tensors, run, batch_size, n):
+    """Train twice, once with a transformed step, and compare every scalar of every step."""
+    step, after_step = make(run)
+    plain = trained(step, after_step, tensors, run, batch_size, n)
+    step, after_step = make(run)
+    again = trained(transform(step), after_step, tensors, run, batch_size, n)
+    assert len(plain) == n
+    assert not torch.equal(plain[0], plain[-1])  # it learned something
+    torch.testing.assert_close(again, plain, rtol=1e-4, atol=1e-5)
+
+
+@needs_compiler
+@compiled
+def test_compiled_cvae_steps_are_eager_ones(run, blobs):
+    same_training(cvae, torch.compile, blobs, run, 50, 100)
+
+
+@needs_compiler
+@compiled
+def test_compiled_gan_steps_are_eager_ones(run, portraits):
+    same_training(lambda run: game(run, recipes.DCGAN), torch.compile, portraits[:1], run, 20, 10)
+
+
+@pytest.fixture
+def gpu():
+    return replace(repro.start(0), precision=torch.float32)
+
+
+@needs_gpu
+def test_captured_cvae_steps_are_eager_ones(gpu, blobs):
+    tensors = tuple(t.cuda() for t in blobs)
+    same_training(cvae, lambda step: capture.captured(step, "CVAE"), tensors, gpu, 50, 100)
+
+
+@needs_gpu
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_captured_gan_steps_are_eager_ones(gpu, portraits, recipe):
+    tensors = (portraits[0].cuda(),)
+    same_training(lambda run: game(run, recipe), lambda step: capture.captured(step, "GAN"), tensors, gpu, 20, 10)
+
+
+@needs_gpu
+def test_no_step_waits_for_the_gpu(gpu, blobs):
+    step, after_step = cvae(gpu)
+    take = capture.captured(step, "CVAE")
+    tensors = tuple(t.cuda() for t in blobs)
+    trained(take, after_step, tensors, gpu, 50, 10)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for batch in batches.shuffled(tensors, 50, gpu.generator("more")):
+            take(*batch)
+            after_step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_what_cannot_be_captured_goes_on_as_it_is(run, blobs, monkeypatch, capsys):
+    monkeypatch.setattr(capture, "beside", lambda step, batch: step(*batch))
+    monkeypatch.setattr(capture, "graph_of", refuse)
+    same_training(cvae, lambda step: capture.captured(step, "CVAE"), blobs, run, 50, 10)
+    said = capsys.readouterr().out.splitlines()
+    assert said == [
+        "CVAE: runs step by step, for its step cannot be captured as a CUDA graph (operation not permitted)"
+    ]
+
+
+def refuse(step, batch):
+    raise RuntimeError("operation not permitted\nwhen stream is capturing")
+
+
+def test_a_graph_is_asked_for_once_and_gets_every_further_batch(run, blobs, monkeypatch):
+    """The order of things, with an eager step in the place of the graph."""
+    seen = {"beside": 0, "captures": 0, "replays": 0}
+
+    def beside(step, batch):
+        seen["beside"] += 1
+        return step(*batch)
+
+    def graph_of(step, batch):
+        seen["captures"] += 1
+
+        def replay(*batch):
+            seen["replays"] += 1
+            return step(*batch)
+
+        return replay
+
+    monkeypatch.setattr(capture, "beside", beside)
+    monkeypatch.setattr(capture, "graph_of", graph_of)
+    same_training(cvae, lambda step: capture.captured(step, "CVAE"), blobs, run, 50, 10)
+    assert seen == {"beside": capture.WARM_UP, "captures": 1, "replays": 10 - capture.WARM_UP}
+
+
+def test_streams_on_a_gpu_are_known_while_they_are_in_use(run):
+    on_cpu = run.generator("z")
+    assert on_cpu not in repro.streams()
+    if torch.cuda.is_available():
+        on_gpu = repro.generator(0, "z", "cuda")
+        assert on_gpu in repro.streams()
