@@ -172,7 +172,7 @@ def test_an_equal_run_is_identical(at, capsys):
     assert command(at, "verify") == 0
     said = capsys.readouterr().out
     assert "01 | 2 identical\n02 | 2 identical\n" in said
-    assert "identical: of 4 metrics 4 identical, 0 within tolerance, 0 different. Of 4 figures 4 are equal" in said
+    assert "identical: of 4 values 4 identical, 0 within tolerance, 0 different. Of 4 figures 4 are equal" in said
     text = verification(at).get_text(" ", strip=True)
     assert f"Run again and compared with {SET}" in text
     assert "4 identical, 0 within tolerance, 0 different" in text
@@ -206,6 +206,11 @@ def test_a_notebook_that_fails_now_is_different(at, capsys):
     assert "01_good failed" in said
     assert "here missing" in said
     assert "01: changed since: its code cells" in said
+
+
+def test_another_seed_than_the_published_one_is_refused(at, capsys):
+    assert command(at, "verify", "SEED=3") == 2
+    assert capsys.readouterr().err == f"error: SEED=3: {SET} was published with seed 0; leave SEED out\n"
 
 
 def test_a_verification_is_done_anew_each_time(at, capsys):

@@ -40,8 +40,13 @@ def dependencies(
         "modules": modules(code),
         "data": {kind: described["sha256"] for kind, described in data.items()},
         "packages": dict(packages),
-        "device": "cuda" if config.gpu_present() else "cpu",
+        "device": device(),
     }
+
+
+def device() -> str:
+    """The class of device that a notebook would run on: cuda or cpu."""
+    return "cuda" if config.gpu_present() else "cpu"
 
 
 def parameters(request: Request, entry: Notebook) -> dict[str, Any]:
@@ -87,20 +92,19 @@ def changed_modules(before: Mapping[str, str], now: Mapping[str, str]) -> list[s
 # What a notebook says and imports
 
 
-def cells(source: Path, kind: str) -> list[list]:
-    """Tags and text of each cell of a kind; outputs do not count."""
-    found = (cell for cell in read_json(source)["cells"] if cell["cell_type"] == kind)
-    return [[cell["metadata"].get("tags", []), "".join(cell["source"])] for cell in found]
+def cells(source: Path) -> list[tuple[str, list[str], str]]:
+    """Kind, tags and text of each cell of a notebook; outputs do not count."""
+    written = read_json(source)["cells"]
+    return [(cell["cell_type"], cell["metadata"].get("tags", []), "".join(cell["source"])) for cell in written]
 
 
 def code_cells(source: Path) -> list[str]:
-    return [text for _, text in cells(source, "code")]
+    return [text for kind, _, text in cells(source) if kind == "code"]
 
 
 def prose(source: Path) -> str:
-    """Hash of what a notebook's page shows and no run depends on: its text, the order of its cells, their tags."""
-    written = read_json(source)["cells"]
-    return digest([[c["cell_type"], c["metadata"].get("tags", []), "".join(c["source"])] for c in written])
+    """Hash of all that a page takes from its notebook: the text of its cells, their order and their tags."""
+    return digest(cells(source))
 
 
 def modules(code: Iterable[str], root: Path = ROOT) -> dict[str, str]:
@@ -188,9 +192,10 @@ def stamps(path: Path) -> Iterator[tuple[str, int, int]]:
 
 def remember_data(folder: Path, seen: Mapping[str, str], data: Mapping[str, dict]) -> None:
     """Keep what the data sets were when their files looked like this."""
-    known = {kind: {"traces": seen[kind], "described": data[kind]} for kind in data}
-    if read_known(folder) | known != read_known(folder):
-        write_whole(folder / ".data.json", to_json(read_known(folder) | known))
+    before = read_known(folder)
+    now = before | {kind: {"traces": seen[kind], "described": data[kind]} for kind in data}
+    if now != before:
+        write_whole(folder / ".data.json", to_json(now))
 
 
 def known_data(folder: Path, seen: Mapping[str, str]) -> dict[str, dict] | None:

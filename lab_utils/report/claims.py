@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab_utils.catalogue import number
+from lab_utils.report.request import number_of
 
 Values = Mapping[str, float]  # by notebook and metric, as in "04/gan.fcd"
 
@@ -384,7 +385,7 @@ def rows(records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
 def measured(records: Mapping[str, dict[str, Any]]) -> dict[str, float]:
     """Finite values of the runs that came to their end, by notebook's number and metric."""
     return {
-        f"{name.split('_')[0]}/{metric}": entry["value"]
+        f"{number_of(name)}/{metric}": entry["value"]
         for name, record in records.items()
         if record["status"] == "ok"
         for metric, entry in record["metrics"].items()
@@ -415,7 +416,7 @@ def needed(lacking: list[str], values: Values) -> str:
 def data_of(claim: Claim, records: Mapping[str, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """What the notebooks of a claim used, by kind of data."""
     numbers = {name.split("/")[0] for name in claim.metrics}
-    used = [record["data"] for name, record in records.items() if name.split("_")[0] in numbers]
+    used = [record["data"] for name, record in records.items() if number_of(name) in numbers]
     return {kind: [data[kind] for data in used if kind in data] for kind in ("digits", "faces")}
 
 

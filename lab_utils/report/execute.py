@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 from nbformat.reader import NotJSONError
 
 from lab_utils.config import ROOT
+from lab_utils.report import spent
 
 CELL_TIMEOUT = 3600  # seconds; a cell that takes longer hangs
 STOP_TIMEOUT = 15  # seconds that papermill is given to shut its kernel down
@@ -38,6 +39,7 @@ class Outcome:
     reason: str = ""
     cell: int | None = None  # index of the cell that it ended in
     user_error: bool = False  # a LabError: something a person can put right
+    spent: dict[str, float] = field(default_factory=dict)  # the seconds by kind; empty if that is not known
 
 
 @dataclass
@@ -94,7 +96,8 @@ def run_notebook(
             tell(last_state(line.rstrip("\n")))
         child.wait()  # before its input is closed, which would end it
         children.running.discard(child)
-    return judge(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
+    outcome = judge(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
+    return replace(outcome, spent=time_spent(target, outcome.seconds))
 
 
 def environment(data_dir: Path | None, threads: int | None) -> dict[str, str]:
@@ -152,6 +155,19 @@ def process_reason(target: Path, code: int) -> str:
     if reason.startswith("CellTimeoutError"):
         return f"this cell had not ended after {CELL_TIMEOUT:,} s"
     return reason
+
+
+def time_spent(target: Path, seconds: float) -> dict[str, float]:
+    """The seconds of a run by kind, which add up to all of them; empty if its kernel left no word of them.
+
+    What the kernel has not counted is start-up, too: the processes, and the messages between them.
+    """
+    try:
+        counted = json.loads(spent_note(target).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    rest = max(0.0, seconds - sum(counted.values()))
+    return counted | {spent.START_UP: counted[spent.START_UP] + rest}
 
 
 def read_executed(target: Path, source: Path) -> NotebookNode:
@@ -226,6 +242,10 @@ def error_note(target: Path) -> Path:
     return target.with_suffix(".error")
 
 
+def spent_note(target: Path) -> Path:
+    return target.with_suffix(".spent")
+
+
 def end_with_parent() -> None:
     """End when the report that started this process is gone, however it went: its pipe then closes."""
     os.read(0, 1)
@@ -238,12 +258,13 @@ def execute(source: str, target: str, parameters: str, cell_timeout: str) -> int
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # raising makes nbclient shut its kernel down
     threading.Thread(target=end_with_parent, daemon=True).start()
+    os.environ[spent.FILE] = str(spent_note(Path(target)))
     try:
         papermill.execute_notebook(
             source, target, parameters=json.loads(parameters), kernel_name="python3", language="python",
             cwd=str(Path(source).parent), progress_bar=False, request_save_on_cell_execute=True,
             execution_timeout=int(cell_timeout), stdout_file=sys.stdout, stderr_file=sys.stderr,
-            shutdown_kernel="immediate",
+            shutdown_kernel="immediate", extra_arguments=[f"--ext={spent.__name__}"],
         )  # fmt: skip
     except KeyboardInterrupt:
         return 130

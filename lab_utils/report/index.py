@@ -14,8 +14,12 @@ from lab_utils.report import claims
 from lab_utils.report.files import sha256
 from lab_utils.report.pipeline import Places
 from lab_utils.report.render import css, environment
+from lab_utils.report.request import number_of
 
 THUMBNAIL = (416, 256)  # pixels at most, twice of what a page shows
+SPENT = ("start-up", "data", "training", "metrics", "figures", "rendering", "other")
+AROUND, WORK = ("start-up", "figures", "rendering"), ("training", "metrics")
+MOST_AROUND = 0.1  # of the work; the smoke profile hardly works
 
 
 def render_index(manifest: dict[str, Any], metrics: dict[str, Any], places: Places, command: str) -> str:
@@ -37,6 +41,7 @@ def render_index(manifest: dict[str, Any], metrics: dict[str, Any], places: Plac
         summary=summary(sections),
         claims=claims.rows(metrics) if set(places.catalogue) == set(NOTEBOOKS) else [],
         verification=manifest.get("verification"),
+        spent=spent(runs, profile),
         command=command,
         again=again(runs),
         mixed=len({run["environment"]["source"] for run in runs.values()}) > 1,
@@ -62,14 +67,12 @@ def section(
     name: str, entry: Notebook, run: dict | None, metrics: dict | None, profile: str, folder: Path
 ) -> dict[str, Any]:
     """Everything the page says of one notebook."""
-    made = {
-        i: thumbnails(figures, folder / "figures" / name)
-        for i, figures in (run or {"deliverables": {}})["deliverables"].items()
-    }
-    measured = (metrics or {"metrics": {}})["metrics"]
+    delivered = run["deliverables"] if run else {}
+    made = {i: thumbnails(figures, folder / "figures" / name) for i, figures in delivered.items()}
+    measured = metrics["metrics"] if metrics else {}
     return {
         "name": name,
-        "number": name.split("_")[0],
+        "number": number_of(name),
         "entry": entry,
         "run": run,
         "status": run["status"] if run else "not run",
@@ -82,6 +85,27 @@ def section(
     }
 
 
+def spent(runs: dict[str, Any], profile: str) -> dict[str, Any] | None:
+    """Where the time went, by notebook and in all, and what share of it was no work; None if no run has noted it."""
+    noted = {number_of(name): run["spent"] for name, run in sorted(runs.items()) if run.get("spent")}
+    if not noted:
+        return None
+    total = {kind: sum(times.get(kind, 0.0) for times in noted.values()) for kind in SPENT}
+    around, work = (sum(total[kind] for kind in kinds) for kinds in (AROUND, WORK))
+    share = round(around / work, 3) if work else None  # as it is shown, so that the verdict is of what is read
+    return {
+        "kinds": SPENT,
+        "rows": [
+            (name, [duration(seconds) for seconds in (*(times.get(kind, 0.0) for kind in SPENT), sum(times.values()))])
+            for name, times in [*noted.items(), ("All", total)]
+        ],
+        "ratio": f"({' + '.join(AROUND)}) / ({' + '.join(WORK)})",
+        "share": None if share is None else f"{100 * share:.1f} %",
+        "goal": None if profile == "smoke" else f"{100 * MOST_AROUND:.0f} %",
+        "verdict": verdict(share, MOST_AROUND, others=False, higher_is_better=False),
+    }
+
+
 def again(runs: dict[str, Any]) -> dict[str, Any]:
     """What must be the same to get the same numbers."""
     data = {kind: one for run in runs.values() for kind, one in run["data"].items()}
@@ -89,12 +113,10 @@ def again(runs: dict[str, Any]) -> dict[str, Any]:
         "source": origin(runs),
         "data": "; ".join(source_lines(data)),
         "time": duration(sum(run["seconds"] for run in runs.values())),
-        "device": " and ".join(
-            dict.fromkeys(device_line(run) or "a device that is not stated" for run in runs.values())
-        ),
+        "device": " and ".join(dict.fromkeys(device_line(run) or "a device not stated" for run in runs.values())),
         "rows": [
             {
-                "number": name.split("_")[0],
+                "number": number_of(name),
                 "source": run["environment"]["source"][:12],
                 "commit": commit_line(run),
                 "lock": (run["environment"]["lock"] or "none")[:12],
@@ -125,10 +147,10 @@ def commit_line(run: dict[str, Any]) -> str:
 
 def thumbnails(figures: list[dict[str, str]], folder: Path) -> list[dict[str, str]]:
     """The figures of a deliverable, the first of them with its picture made small."""
-    return [
-        figure | ({"thumbnail": thumbnail(folder / figure["file"], sha256(folder / figure["file"]))} if first else {})
-        for first, figure in zip([True] + [False] * len(figures), figures, strict=False)
-    ]
+    if not figures:
+        return []
+    first = folder / figures[0]["file"]
+    return [figures[0] | {"thumbnail": thumbnail(first, sha256(first))}, *figures[1:]]
 
 
 @cache

@@ -1,5 +1,6 @@
 """Writes the pages of a report from what lies in its folder, each only when something that it shows has changed."""
 
+import time
 from typing import Any
 
 import nbformat
@@ -27,11 +28,19 @@ def write_pages(manifest: dict[str, Any], places: Places, request: Request) -> N
         key = digest([renderer, about, contents(name, metrics, places)])
         whole = provenance.same(places.folder / file, manifest.get("files", {}).get(file))
         if manifest.get("pages", {}).get(name) != key or not whole:
+            begun = time.monotonic()
             write_whole(places.folder / file, page(name, about, metrics, places))
+            add_rendering(runs[name], time.monotonic() - begun)
         rendered[name] = key
     manifest |= {"pages": rendered, "renderer": renderer}
     write_whole(places.folder / "index.html", render_index(manifest, metrics, places, command(manifest, request)))
     provenance.write_manifest(places.folder, manifest)
+
+
+def add_rendering(run: dict[str, Any], seconds: float) -> None:
+    """Add to the times of a run, if they are known, how long its page took."""
+    if run.get("spent"):
+        run["spent"]["rendering"] = round(run["spent"].get("rendering", 0.0) + seconds, 1)
 
 
 def contents(name: str, metrics: dict[str, Any], places: Places) -> list[Any]:

@@ -9,7 +9,7 @@ from lab_utils.catalogue import Notebook
 from lab_utils.config import AVATARS, LabError
 from lab_utils.report import cache, provenance
 from lab_utils.report.files import locked, shown
-from lab_utils.report.request import Request
+from lab_utils.report.request import Request, number_of
 
 
 @dataclass(frozen=True)
@@ -156,4 +156,4 @@ def tell(plan: Plan, manifest: dict[str, Any]) -> None:
             text = f"rendered again: {'; '.join(plan.pages[name])}"
         else:
             text = f"holds: nothing that it depends on changed since {manifest['notebooks'][name]['finished']}"
-        print(f"{name.split('_')[0]} | {text}", flush=True)
+        print(f"{number_of(name)} | {text}", flush=True)

@@ -65,12 +65,17 @@ def hint(name: str, known: Sequence[str]) -> str:
 
 def notebook_names(numbers: str, catalogue: dict[str, Notebook]) -> tuple[str, ...]:
     """Full names for ``"03 5"``, each once and in order; all of them for nothing."""
-    by_number = {name.split("_")[0]: name for name in catalogue}
+    by_number = {number_of(name): name for name in catalogue}
     wanted = {number.zfill(2): number for number in numbers.split()} or by_number
     for number, written in wanted.items():
         if number not in by_number:
             raise LabError(f"NB: there is no notebook {written!r}; there are {' '.join(by_number)}")
     return tuple(name for number, name in by_number.items() if number in wanted)
+
+
+def number_of(name: str) -> str:
+    """``"03"`` for ``"03_cvae_disentanglement"``: what NB takes and every line begins with."""
+    return name.split("_")[0]
 
 
 def data_directory(text: str) -> Path:

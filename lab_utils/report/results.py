@@ -19,7 +19,7 @@ from lab_utils.report.files import say, shown, to_json, write_whole
 from lab_utils.report.index import duration
 from lab_utils.report.pages import write_pages
 from lab_utils.report.pipeline import Places, Plan, dependencies, source_of
-from lab_utils.report.request import Request
+from lab_utils.report.request import Request, number_of
 
 
 def carry_out(plan: Plan, request: Request, places: Places, manifest: dict[str, Any]) -> int:
@@ -82,7 +82,7 @@ def execute_all(
 
 
 def run_one(name: str, request: Request, places: Places, scratch: Path, children: Children) -> Outcome:
-    number = name.split("_")[0]
+    number = number_of(name)
     say(f"{number} | {name}, profile {request.PROFILE}, seed {request.SEED}")
     return run_notebook(
         source_of(name, places), scratch / f"{name}.ipynb", log_of(name, places),
@@ -114,6 +114,7 @@ def record(name: str, outcome: Outcome, request: Request, places: Places, data: 
         "cell": outcome.cell,
         "where": where(outcome),
         "seconds": round(outcome.seconds, 1),
+        "spent": {kind: round(seconds, 1) for kind, seconds in outcome.spent.items()},
         "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "seed": request.SEED,
         "device": metrics["device"],
@@ -137,7 +138,9 @@ def settle(plan: Plan, places: Places, manifest: dict[str, Any]) -> None:
     for name in list(manifest["notebooks"]):
         if name not in places.catalogue or f"notebooks/{name}.ipynb" in altered:
             del manifest["notebooks"][name]
-        elif name in plan.reasons and name not in plan.running:
+        elif name in plan.running:
+            continue
+        elif name in plan.reasons and manifest["notebooks"][name]["prose"] != cache.prose(source_of(name, places)):
             refresh(name, manifest["notebooks"][name], places, source_of(name, places))
         elif any(name in file for file in altered):  # with the words it had, for it was not asked for
             refresh(name, manifest["notebooks"][name], places, places.folder / "notebooks" / f"{name}.ipynb")
@@ -168,7 +171,7 @@ def where(outcome: Outcome) -> str:
 
 
 def announce(name: str, outcome: Outcome, places: Places) -> None:
-    number = name.split("_")[0]
+    number = number_of(name)
     text = f"{number} | {outcome.status} after {duration(outcome.seconds)}"
     if outcome.status == "failed":
         place = where(outcome) or "before the first cell"

@@ -58,7 +58,7 @@ ABSOLUTE: dict[float, tuple[str, ...]] = {  # where a value may be near zero, or
         "gan.d_loss_fcd_correlation gan.g_loss_fcd_correlation dcgan.loss_roughness wgangp.loss_roughness",
         "dcgan_one_to_one.d_loss dcgan_one_to_two.d_loss",
     ),
-    0.5: ("report.diversity report_few_epochs.diversity report_half_width.diversity",),  # collapsed, or not quite
+    0.35: ("report.diversity report_few_epochs.diversity report_half_width.diversity",),  # collapsed, or not quite
     3.0: ("vae.active_units beta0.active_units beta1.active_units beta100.active_units cvae_conv.label_filters",),
 }
 

@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lab_utils import config
 from lab_utils.catalogue import number
 from lab_utils.config import LabError
-from lab_utils.report import provenance
+from lab_utils.report import cache, provenance
 from lab_utils.report.files import locked, read_json, shown
 from lab_utils.report.pipeline import Places, load_data, run
-from lab_utils.report.request import Request
+from lab_utils.report.request import Request, number_of
 from lab_utils.report.tolerances import tolerance
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
@@ -29,10 +28,13 @@ def verify(request: Request, places: Places) -> int:
     reports = places.folder.parent
     published = find_set(request, reports / "published", data)
     known = provenance.read_manifest(published)
+    seed = known["notebooks"][request.NB[0]]["seed"]
+    if request.SEED not in (0, seed):  # 0 is also what it is if nobody gives one
+        raise LabError(f"SEED={request.SEED}: {published.name} was published with seed {seed}; leave SEED out")
+    request = replace(request, SEED=seed)
     scratch = replace(places, folder=reports / "verify" / published.name)
     if "verification" in provenance.read_manifest(scratch.folder):
         shutil.rmtree(scratch.folder)
-    request = replace(request, SEED=known["notebooks"][request.NB[0]]["seed"])
     code = run(request, scratch)
     if code not in (0, 1):  # interrupted
         return code
@@ -52,7 +54,7 @@ def verify(request: Request, places: Places) -> int:
 
 def find_set(request: Request, sets: Path, data: dict[str, dict]) -> Path:
     """The published set of this profile, class of device and sources of data. LabError if there is none."""
-    device = "cuda" if config.gpu_present() else "cpu"
+    device = cache.device()
     for folder in sorted(sets.glob(f"{request.PROFILE}-{device}-*")):
         runs = provenance.read_manifest(folder)["notebooks"]
         if all(name in runs and same_sources(runs[name]["data"], data) for name in request.NB):
@@ -72,9 +74,9 @@ def same_sources(before: dict[str, dict], now: dict[str, dict]) -> bool:
 def compared(name: str, published: Path, scratch: Path) -> list[dict[str, Any]]:
     """One row for every metric that either run of a notebook has, and one for each of its data sets that differs."""
     before, now = (read_json(folder / "metrics" / f"{name}.json") for folder in (published, scratch))
-    number_ = name.split("_")[0]
+    prefix = number_of(name)
     rows = [
-        {"notebook": name, "name": f"{number_} data: {kind}", "tolerance": "", "verdict": DIFFERENT}
+        {"notebook": name, "name": f"{prefix} data: {kind}", "tolerance": "", "verdict": DIFFERENT}
         | {"published": fingerprint(before, kind), "here": fingerprint(now, kind)}
         for kind in before["data"]
         if before["data"][kind] != now["data"].get(kind)
@@ -84,7 +86,7 @@ def compared(name: str, published: Path, scratch: Path) -> list[dict[str, Any]]:
         rows.append(
             {
                 "notebook": name,
-                "name": f"{number_} {metric}",
+                "name": f"{prefix} {metric}",
                 "published": number(old["value"]) if old else "missing",
                 "here": number(new["value"]) if new else "missing",
                 "tolerance": in_words(metric),
@@ -129,7 +131,7 @@ def conclusion(
         "set": name,
         "published": ", ".join(sorted({known["notebooks"][n]["environment"]["source"][:12] for n in request.NB})),
         "verdict": worst,
-        "counts": f"of {len(rows)} metrics " + ", ".join(f"{verdicts[word]} {word}" for word in reversed(ORDER)),
+        "counts": f"of {len(rows)} values " + ", ".join(f"{verdicts[word]} {word}" for word in reversed(ORDER)),
         "figures": figures_equal(request, known, manifest),
         "differences": failed + [text for n in request.NB for text in differences(n, known, manifest)],
         "rows": sorted(
@@ -148,22 +150,17 @@ def figures_equal(request: Request, known: dict[str, Any], manifest: dict[str, A
 
 def differences(name: str, known: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     """What may be the cause where numbers differ: everything that decides them and is not the same."""
-    before, now = known["notebooks"][name], manifest["notebooks"][name]
+    runs = known["notebooks"][name], manifest["notebooks"][name]
     stated = ("device_name", "threads", "precision", "python")
-    pairs = [(what, before["provenance"].get(what), now["provenance"].get(what)) for what in stated]
-    versions = before["environment"]["packages"], now["environment"]["packages"]
-    pairs += [
-        (package, versions[0].get(package), versions[1].get(package))
-        for package in sorted({*versions[0], *versions[1]})
-    ]
-    found = [f"{name.split('_')[0]}: {what} was {old}, is {new}" for what, old, new in pairs if old != new]
-    changed = [file for part in ("modules",) for file in moved(before["depends"][part], now["depends"][part])]
-    changed += ["its code cells"] if before["depends"]["code"] != now["depends"]["code"] else []
-    return found + ([f"{name.split('_')[0]}: changed since: {', '.join(changed)}"] if changed else [])
-
-
-def moved(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    before, now = (
+        {what: run["provenance"].get(what) for what in stated} | run["environment"]["packages"] for run in runs
+    )
+    found = [f"{what} was {before.get(what)}, is {value}" for what, value in cache.differing(before, now)]
+    then, today = (run["depends"] for run in runs)
+    changed = [file for file, _ in cache.differing(then["modules"], today["modules"])]
+    changed += ["its code cells"] if then["code"] != today["code"] else []
+    found += [f"changed since: {', '.join(changed)}"] if changed else []
+    return [f"{number_of(name)}: {text}" for text in found]
 
 
 def tell(request: Request, rows: list[dict[str, Any]], found: dict[str, Any]) -> None:
@@ -171,7 +168,7 @@ def tell(request: Request, rows: list[dict[str, Any]], found: dict[str, Any]) ->
     for name in request.NB:
         verdicts = Counter(row["verdict"] for row in rows if row["notebook"] == name)
         counts = ", ".join(f"{verdicts[word]} {word}" for word in reversed(ORDER) if verdicts[word])
-        print(f"{name.split('_')[0]} | {counts}")
+        print(f"{number_of(name)} | {counts}")
     for row in rows:
         if row["verdict"] == DIFFERENT:
             allowed = row["tolerance"] or "none"
