@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE ?=
 # does not know. Make has quoted MAKEOVERRIDES for the shell.
 ARGUMENTS = $(foreach name,PROFILE NB DATA_DIR FACES SEED JOBS,$(name)="$($(name))") $(MAKEOVERRIDES)
 
-.PHONY: help report verify publish test lab data clean lock
+.PHONY: help report verify publish bench test lab data clean lock
 
 help: ## print the targets
 	@echo 'make TARGET [PROFILE=smoke|quick|full] [NB="01 03"] [DATA_DIR=dir] [FACES=auto|photographs|avatars] [SEED=n] [JOBS=n] [PY=python3]'
@@ -32,6 +32,9 @@ verify: $(READY) ## run the notebooks again and compare every number with report
 
 publish: $(READY) ## put the finished report of PROFILE into reports/published/
 	@$(PY) -m lab_utils.report publish $(ARGUMENTS)
+
+bench: $(READY) ## measure speed, time to quality and memory against the usual loops (PARTS="speed quality memory")
+	@$(PY) -m benchmarks $(PARTS) --data-dir "$(DATA_DIR)"
 
 test: $(READY) ## run all checks
 	@$(PY) -m pytest $(PYTEST)

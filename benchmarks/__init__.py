@@ -1,0 +1,1 @@
+"""Side by side with the usual training loops: ``make bench``."""

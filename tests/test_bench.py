@@ -1,0 +1,148 @@
+"""The benchmark: both loops train the same thing, and what is printed is what was measured."""
+
+import functools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torchvision.datasets import MNIST
+
+from benchmarks import __main__ as bench
+from benchmarks import cases, measure, memory, quality, usual_loop
+from lab_utils import losses, repro, steps
+from lab_utils.data import batches, digits, faces
+
+CPU = torch.device("cpu")
+
+
+OFFLINE, PREPARED = functools.cache(digits._fallback), faces.load
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """Files for the usual loop, made from the 5,000 digits and from noise, which ours loads, too."""
+    monkeypatch.setattr(digits, "load", lambda home: OFFLINE())
+    monkeypatch.setattr(faces, "load", lambda home: PREPARED(home, cache=tmp_path / "cache"))
+    memory.make_faces(tmp_path / "home", 40)
+    bench.export_digits(None, tmp_path)
+    bench.export_faces(tmp_path / "home", tmp_path, 32)
+    return tmp_path
+
+
+def test_both_loops_see_the_same_pixels(scratch):
+    dataset, loaded = MNIST(scratch, train=True), OFFLINE()
+    assert np.array_equal(dataset.data.numpy(), loaded.train.images[:, 0])
+    assert np.array_equal(dataset.targets.numpy(), loaded.train.labels)
+    files = measure.usual_dataset(cases.CASES["dcgan"], scratch)
+    images, table = batches.faces_to_device(faces.load(scratch / "home").train, CPU, 32)
+    for i in (0, 7, 31):
+        x, attributes = files[i]
+        torch.testing.assert_close(x, batches.to_signed(images[i]))
+        assert torch.equal(attributes, table[i])
+
+
+def test_both_loops_descend_on_the_same_loss(run):
+    """Equal weights, images and noise: the loss of a usual step is that of ours."""
+    case = cases.CASES["cvae_mlp"]
+    model = run.build("weights", case.network)
+    images = torch.randint(0, 256, (50, 1, 28, 28), dtype=torch.uint8)
+    labels = torch.arange(50) % 10
+    optimizer = torch.optim.SGD(model.parameters(), 0.0)
+    stream = torch.Generator().manual_seed(3)
+    step = steps.vae_step(model, optimizer, run, stream, losses.bernoulli_nll, steps.with_label)
+    torch.manual_seed(3)
+    usual = usual_loop.negative_elbo(model, batches.to_unit(images), labels) / 50
+    torch.testing.assert_close(usual, step(images, labels)["loss"])
+
+
+@pytest.mark.parametrize("name", cases.CASES)
+def test_both_loops_train_every_case(name, scratch, run, monkeypatch):
+    case = cases.CASES[name]
+    small = {"width": 8} if not case.network else {}
+    if case.data == "faces" and case.network:
+        small = {"arguments": case.arguments | {"width": 4}}
+    case = replace(case, sizes={"cpu": (32, 1)}, batch_size=16, **small)
+    monkeypatch.setitem(cases.CASES, name, case)
+    monkeypatch.setattr(repro, "start", lambda seed: run)
+    usual = measure.usual(name, 0, str(scratch))
+    ours = measure.ours(name, str(scratch / "home"))
+    assert usual["images"] == ours["images"] == 32
+    assert min(usual["seconds"], ours["seconds"], ours["flops_per_image"], ours["memory"]["process"]) > 0
+
+
+def test_networks_are_the_same(run):
+    for case in cases.CASES.values():
+        if case.network:
+            continue
+        of_generator, of_discriminator = cases.gan_arguments(case, 3)
+        usual = cases.usual_networks(case, 3)
+        gan = cases.recipes.make_gan(run, "g", cases.recipes.DCGAN, heads=of_discriminator["heads"], **of_generator)
+        for one, two in zip(usual, gan.networks, strict=False):
+            assert [p.shape for p in one.parameters()] == [p.shape for p in two.parameters()]
+
+
+def test_flops_of_the_mlp_are_those_of_its_layers():
+    """Two products for each weight and image, and two more for each gradient; the images need none."""
+    sizes = [(794, 512), (512, 256), (256, 4), (12, 256), (256, 512), (512, 784)]
+    by_hand = 2 * sum(3 * i * o for i, o in sizes) - 2 * 794 * 512
+    run = repro.Run(0, CPU, torch.float32)
+    images = torch.zeros(100, 1, 28, 28, dtype=torch.uint8)
+    train = cases.lab_training(cases.CASES["cvae_mlp"], run, (images, torch.zeros(100, dtype=torch.int64)), 1)
+    with measure.FlopCounterMode(display=False) as counter:
+        train()
+    assert counter.get_total_flops() / 100 == pytest.approx(by_hand, rel=0.02)
+
+
+def test_time_to_quality_is_that_of_the_first_epoch_that_is_good_enough(monkeypatch, scratch):
+    monkeypatch.setattr(quality, "EPOCHS", 3)
+    monkeypatch.setattr(quality, "GOAL", 1e9)
+    found = quality.ours(0, "")
+    assert found["seconds"] > 0
+    assert len(found["test_loss"]) == 3
+    monkeypatch.setattr(quality, "GOAL", 0.0)
+    found = quality.ours(0, "")
+    assert found["seconds"] is None
+    assert len(found["test_loss"]) == 3
+    usual = quality.usual(0, str(scratch), epochs=1)
+    assert len(usual["test_loss"]) == 1
+    assert usual["test_loss"][0] == pytest.approx(found["test_loss"][0], rel=0.5)
+
+
+def test_memory_is_measured_on_as_many_faces_as_there_are(tmp_path):
+    memory.make_faces(tmp_path, 1500)
+    assert memory.train(str(tmp_path))["faces"] == 1500
+
+
+def test_what_is_written_is_what_was_measured(tmp_path, monkeypatch, capsys):
+    machine = {"device": "a processor", "threads": 2, "torch": "2", "flops": 1e9, "bandwidth": 1e9,
+               "precision": "float32"}  # fmt: skip
+    asked = []
+
+    def measured(task, **arguments):
+        asked.append((task, arguments.get("workers")))
+        if task == "ceiling":
+            return machine
+        slow = {"usual": 8.0 - arguments.get("workers", 0), "ours": 2.0}[task]
+        return {"seconds": slow, "images": 100, "memory": {"process": 2**30}, "flops_per_image": 1e6}
+
+    monkeypatch.setattr(bench, "measure", measured)
+    monkeypatch.setattr(bench, "OUTPUT", tmp_path)
+    monkeypatch.setattr(bench, "gpu_present", lambda: False)
+    for export in ("export_digits", "export_faces"):
+        monkeypatch.setattr(bench, export, lambda *_: None)
+    assert bench.main(["speed"]) == 0
+    found = json.loads((tmp_path / "cpu.json").read_text())
+    assert found["machine"] == machine
+    row = found["speed"]["dcgan"]
+    assert (row["usual"], row["ours"], row["ratio"], row["workers"]) == (100 / 6, 50, 3, 2)
+    assert row["share"] == pytest.approx(0.05)
+    assert [task for task, _ in asked[1:9]] == ["usual", "usual", *["usual", "ours"] * 3]  # in turn
+    assert (tmp_path / "cpu.png").read_bytes().startswith(b"\x89PNG")
+    assert "3.00" in capsys.readouterr().out
+
+
+def test_a_measurement_that_fails_is_one_line():
+    with pytest.raises(bench.LabError, match="bench: usual of nothing failed: KeyError"):
+        bench.measure("usual", case="nothing", workers=0, scratch="")
