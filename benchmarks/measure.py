@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, Subset
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import memory, quality, usual_loop
-from benchmarks.cases import CASES, Case, lab_training, usual_networks, vae
+from benchmarks.cases import CASES, GAME, RATE, Case, lab_training, usual_networks, vae
 from lab_utils import repro
 from lab_utils.data import batches, digits, faces
 
@@ -34,10 +34,10 @@ def usual(case: str, workers: int, scratch: str) -> dict[str, Any]:
         loader = usual_loop.loader(first, chosen.batch_size, workers, device)
         if chosen.network:
             model = vae(chosen).to(device)
-            return lambda: usual_loop.train_vae(model, loader, device, epochs, 1e-3, lambda model: None)
+            return lambda: usual_loop.train_vae(model, loader, device, epochs, RATE, lambda model: None)
         attributes = table(Path(scratch)).shape[1] if chosen.data == "faces" else 0
         generator, discriminator = (network.to(device) for network in usual_networks(chosen, attributes))
-        return lambda: usual_loop.train_gan(generator, discriminator, loader, device, epochs, 2e-4, chosen.task)
+        return lambda: usual_loop.train_gan(generator, discriminator, loader, device, epochs, GAME, chosen.task)
 
     return timed(training, chosen, min(images, len(dataset)), epochs, device)
 
@@ -55,7 +55,7 @@ def table(scratch: Path) -> np.ndarray:
 
 
 def ours(case: str, data_dir: str) -> dict[str, Any]:
-    """The same with this project's ``fit``."""
+    """The same with this project's ``fit``, and the flops that there were to be had right after it."""
     chosen, run = CASES[case], repro.start(0)
     images, epochs = chosen.sizes[run.device.type]
     split = (digits if chosen.data == "digits" else faces).load(data_dir).train
@@ -67,7 +67,8 @@ def ours(case: str, data_dir: str) -> dict[str, Any]:
     measured = timed(training, chosen, min(images, len(split.images)), epochs, run.device)
     with FlopCounterMode(display=False) as counter:
         training(chosen.batch_size, 1)()
-    return measured | {"flops_per_image": counter.get_total_flops() / chosen.batch_size}
+    per_image = counter.get_total_flops() / chosen.batch_size
+    return measured | {"flops_per_image": per_image, "peak_flops": peak_flops(run)}
 
 
 def timed(
@@ -96,15 +97,20 @@ def peak_memory(device: torch.device) -> dict[str, float]:
     return found | ({"device": torch.cuda.max_memory_allocated()} if device.type == "cuda" else {})
 
 
-def ceiling() -> dict[str, Any]:
-    """The machine's own best: a large matrix product in the precision that is trained in, and a copy."""
-    run = repro.start(0)
+def peak_flops(run: repro.Run) -> float:
+    """Flop/s of a large matrix product in the precision that is trained in."""
     side = 2048 if run.device.type == "cpu" else 8192
     a, b = (torch.randn(side, side, device=run.device, dtype=run.precision) for _ in range(2))
+    return 2 * side**3 / best(lambda: a @ b, run.device)
+
+
+def machine() -> dict[str, Any]:
+    """What the machine is, and its own best: a large matrix product, and a copy."""
+    run = repro.start(0)
     source = torch.ones(2**26, device=run.device)  # 256 MiB
     target = torch.empty_like(source)
     return {
-        "flops": 2 * side**3 / best(lambda: a @ b, run.device),
+        "flops": peak_flops(run),
         "bandwidth": 2 * source.nbytes / best(lambda: target.copy_(source), run.device),
         "device": repro.device_name(run.device),
         "precision": str(run.precision).removeprefix("torch."),
@@ -128,7 +134,7 @@ def best(work: Callable[[], Any], device: torch.device, times: int = 20) -> floa
 TASKS = {
     "usual": usual,
     "ours": ours,
-    "ceiling": ceiling,
+    "machine": machine,
     "usual_quality": quality.usual,
     "our_quality": quality.ours,
     "memory": memory.train,

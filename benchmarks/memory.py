@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 FACES = 200_000  # as many as CelebA has
+GOAL = 4 * 2**30  # bytes at the most
 DISTINCT = 500  # files; the others are links to them
 STEPS = 20
 

@@ -3,18 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cases import CASES
 from lab_utils import figures
 from lab_utils.show import png
 
 
-def draw(found: dict[str, Any], goals: dict[str, float], path: Path) -> None:
+def draw(speed: dict[str, Any], kind: str, path: Path) -> None:
     """How many times as fast as the usual loop each model trains, with each repetition and the goals."""
-    if "speed" not in found:
-        return
-    names = {"cvae_mlp": "MLP CVAE", "cvae_conv": "conv CVAE", "vae": "face VAE", "dcgan": "DCGAN", "acgan": "AC-GAN",
-             "infogan": "InfoGAN"}  # fmt: skip
-    rows = {names[case]: row["ratios"] for case, row in found["speed"].items()}
-    machine = found["machine"]
-    title = f"images/s of this project over the usual loop\n{machine['device']}, {machine['precision']}"
-    fig = figures.ratios(rows, {names[case]: goals[case] for case in names if case in goals}, title, alt=title)
-    path.write_bytes(png(fig).data)
+    rows = {case.title: speed["models"][name]["ratios"] for name, case in CASES.items()}
+    goals = {case.title: case.goals[kind] for case in CASES.values() if kind in case.goals}
+    machine = speed["machine"]
+    label = f"images/s of this project over the usual loop\n{machine['device']}, {machine['precision']}"
+    alt = "Bars: images per second of this project over the usual loop, for each model, with goals."
+    path.write_bytes(png(figures.ratios(rows, goals, label, alt)).data)

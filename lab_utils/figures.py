@@ -343,20 +343,21 @@ def bars(groups: Mapping[str, Mapping[str, float]], alt: str, *, x_label: str, w
 def ratios(
     rows: Mapping[str, Sequence[float]], goals: Mapping[str, float], x_label: str, alt: str, width: float = 6.5
 ) -> Figure:
-    """A bar for the median of each row, a dot for each of its values, a mark for its goal; a line at 1."""
+    """A bar for the median of each row, which its label states, dots for its values, a mark for its goal."""
     fig = Figure(figsize=(width, 0.4 * len(rows) + 1.2))
     ax = fig.subplots()
-    for y, (name, values) in enumerate(rows.items()):
-        ax.barh(y, np.median(values), color=BLUE, height=0.6)
+    for y, values in enumerate(rows.values()):
+        ax.barh(y, np.median(values), color=BLUE, height=0.6, label="median" if y == 0 else None)
         ax.plot(values, [y] * len(values), ".", color="black", markersize=5, label="repetition" if y == 0 else None)
-        ax.text(max(values), y, f"  {np.median(values):.2g}", va="center")
-        if name in goals:
-            ax.plot([goals[name]] * 2, [y - 0.4, y + 0.4], color=RED, linewidth=2, label="goal" if y == 0 else None)
+    marked = {y: goals[name] for y, name in enumerate(rows) if name in goals}
+    if marked:
+        low, high = ([y + half for y in marked] for half in (-0.4, 0.4))
+        ax.vlines(list(marked.values()), low, high, color=RED, linewidth=2, label="goal")
     ax.axvline(1, color="black", linewidth=1, linestyle=":")
-    ax.set(xlabel=x_label, yticks=range(len(rows)), yticklabels=list(rows))
-    ax.margins(x=0.12)
+    labels = [f"{name}  {np.median(values):.2f}" for name, values in rows.items()]
+    ax.set(xlabel=x_label, yticks=range(len(rows)), yticklabels=labels)
     ax.grid(axis="y", visible=False)
     ax.invert_yaxis()
-    fig.legend(loc="outside upper right", ncols=2)
+    fig.legend(loc="outside upper right", ncols=3)
     fig.alt = alt
     return fig

@@ -122,10 +122,11 @@ def test_what_is_written_is_what_was_measured(tmp_path, monkeypatch, capsys):
 
     def measured(task, **arguments):
         asked.append((task, arguments.get("workers")))
-        if task == "ceiling":
+        if task == "machine":
             return machine
         slow = {"usual": 8.0 - arguments.get("workers", 0), "ours": 2.0}[task]
-        return {"seconds": slow, "images": 100, "memory": {"process": 2**30}, "flops_per_image": 1e6}
+        return {"seconds": slow, "images": 100, "memory": {"process": 2**30}, "flops_per_image": 1e6,
+                "peak_flops": 1e9}  # fmt: skip
 
     monkeypatch.setattr(bench, "measure", measured)
     monkeypatch.setattr(bench, "OUTPUT", tmp_path)
@@ -134,13 +135,51 @@ def test_what_is_written_is_what_was_measured(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(bench, export, lambda *_: None)
     assert bench.main(["speed"]) == 0
     found = json.loads((tmp_path / "cpu.json").read_text())
-    assert found["machine"] == machine
-    row = found["speed"]["dcgan"]
+    assert found["speed"]["machine"] == machine
+    row = found["speed"]["models"]["dcgan"]
     assert (row["usual"], row["ours"], row["ratio"], row["workers"]) == (100 / 6, 50, 3, 2)
     assert row["share"] == pytest.approx(0.05)
     assert [task for task, _ in asked[1:9]] == ["usual", "usual", *["usual", "ours"] * 3]  # in turn
     assert (tmp_path / "cpu.png").read_bytes().startswith(b"\x89PNG")
-    assert "3.00" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if line.startswith("dcgan") and "3.00" in line and line.endswith("goal 1.6: met")]
+    assert [line for line in said if line.startswith("vae") and "3.00" in line and "goal" not in line]
+
+
+def test_time_to_quality_is_told_with_its_goal(tmp_path, monkeypatch, capsys):
+    def measured(task, tell=None, **arguments):
+        if task == "usual_quality":
+            return {"seconds": 500.0 / arguments.get("epochs", 1), "test_loss": [130.0, 128.0]}
+        return {"seconds": [40.0, 60.0, None][arguments["seed"]], "test_loss": [127.6]}
+
+    monkeypatch.setattr(bench, "measure", measured)
+    monkeypatch.setattr(bench, "export_digits", lambda *_: None)
+    monkeypatch.setattr(bench.digits, "load", lambda home: replace(OFFLINE(), source="mnist"))
+    found = bench.quality(None, tmp_path, "cpu")
+    assert [one["seconds"] for one in found["ours"]] == [40, 60, None]
+    told = capsys.readouterr().out.splitlines()[-4:]
+    assert "500.0 s, best test loss 128.00" in told[0]
+    assert [line.split(", ", 1)[1].split(";")[0] for line in told[1:]] == [
+        "seed 0: 40.0 s, 12.5 times as fast, goal 10: met",
+        "seed 1: 60.0 s, 8.3 times as fast, goal 10: missed",
+        "seed 2: not within its schedule, goal 10: missed",
+    ]
+
+
+def test_a_part_that_there_is_not_is_named(capsys):
+    with pytest.raises(SystemExit):
+        bench.main(["sped"])
+    assert "PARTS=sped: there are speed, quality, memory" in capsys.readouterr().err
+
+
+def test_lines_of_a_measurement_are_told_and_the_last_is_what_it_found(tmp_path, monkeypatch):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho one\necho two\necho '{\"seconds\": 1}'\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(bench.sys, "executable", str(script))
+    told = []
+    assert bench.measure("any", told.append) == {"seconds": 1}
+    assert told == ["one", "two"]
 
 
 def test_a_measurement_that_fails_is_one_line():

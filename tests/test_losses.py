@@ -40,6 +40,19 @@ def test_cross_entropy_of_binary_pixels_is_bernoulli(images, logits):
     torch.testing.assert_close(losses.bernoulli_nll(logits, binary), expected)
 
 
+def test_cross_entropy_and_its_gradient_are_those_of_torch():
+    logits = torch.cat([torch.linspace(-110, 110, 999), torch.zeros(1)]).view(-1, 1, 1, 1).requires_grad_()
+    for x in (torch.zeros(1), torch.full((1,), 0.3), torch.ones(1)):
+        found, expected = (
+            loss(logits, x.expand_as(logits))
+            for loss in (losses.bernoulli_nll, lambda *of: F.binary_cross_entropy_with_logits(*of, reduction="none"))
+        )
+        torch.testing.assert_close(found, expected.flatten(), rtol=1e-6, atol=5e-7)
+        weight = torch.linspace(1, 2, 1000)
+        gradients = (torch.autograd.grad((weight * loss.flatten()).sum(), logits) for loss in (found, expected))
+        torch.testing.assert_close(*gradients)
+
+
 def test_cross_entropy_of_grey_pixels_is_lowest_at_their_own_logits(images):
     best = losses.bernoulli_nll(images.logit(), images)
     entropy = -(images * images.log() + (1 - images) * (1 - images).log()).sum((1, 2, 3))

@@ -26,7 +26,7 @@ from lab_utils import catalogue, figures, show
 from lab_utils.catalogue import Metric, Notebook
 from lab_utils.config import AVATARS, ROOT, LabError
 from lab_utils.data import digits, faces
-from lab_utils.report import execute, index, outputs, render, tables
+from lab_utils.report import execute, index, outputs, pages, render, results, tables
 from lab_utils.report.__main__ import main
 from lab_utils.report.execute import judge
 from lab_utils.report.pages import command
@@ -432,6 +432,7 @@ def test_a_killed_kernel_is_a_failure_and_other_results_stay(lab, capsys):
 
 
 SO_FAR = "print('so far', flush=True)\n"
+KILLED = "import os, time\ntime.sleep(1)\nos.kill(os.getpid(), 9)"
 MEMORY = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))\nx = bytearray(2**32)"
 
 
@@ -440,14 +441,15 @@ MEMORY = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)
     [
         ("1 / 0", "ZeroDivisionError: division by zero"),
         (MEMORY, "MemoryError"),
-        ("import os, time\ntime.sleep(1)\nos.kill(os.getpid(), 9)", "the kernel died: it was killed"),
+        (KILLED, "the kernel died: it was killed, or ran out of memory"),
         ("import os, time\ntime.sleep(1)\nos.kill(os.getppid(), 9)", "the process was killed by SIGKILL"),
-        ("import time\ntime.sleep(100)", "this cell had not ended after 4 s"),
+        ("import time\ntime.sleep(100)", "this cell had not ended after 8 s"),
     ],
     ids=["raises", "out of memory", "kernel killed", "executor killed", "time-out"],
 )
 def test_however_a_notebook_ends_its_page_says_so_and_the_others_run(lab, capsys, monkeypatch, ends, reason):
-    monkeypatch.setattr(execute, "CELL_TIMEOUT", 4)
+    if "had not ended" in reason:  # a short time for all would end the others where a machine is slow
+        monkeypatch.setattr(execute, "CELL_TIMEOUT", 8)
     bad = notebook(PARAMETERS, (FIGURE, "toy.1"), (SO_FAR + ends, "toy.2"), ("print('never')", "toy.3"))
     good = notebook(PARAMETERS, ("print('here')", "toy.2"))
     code, folder = lab(n01_good=bad, n02_other=good)
@@ -473,6 +475,28 @@ def test_however_a_notebook_ends_its_page_says_so_and_the_others_run(lab, capsys
     said = capsys.readouterr().out
     assert "01 | runs: its last run failed" in said
     assert "02 | holds" in said
+
+
+def test_each_page_is_written_once_and_leads_to_those_that_come_after(lab, monkeypatch):
+    written, page = [], pages.page
+    monkeypatch.setattr(pages, "page", lambda name, *rest: written.append(name) or page(name, *rest))
+    good = notebook(PARAMETERS, ("print('here')", "toy.2"))
+    _, folder = lab(n01_good=good, n02_other=good)
+    assert written == ["01_good", "02_other"]
+    assert BeautifulSoup((folder / "html/01_good.html").read_text(), "html.parser").find("a", href="02_other.html")
+
+
+def test_no_page_leads_to_one_that_did_not_come(lab, monkeypatch):
+    def interrupted(names, *rest):
+        run_all(names[:1], *rest)
+        raise KeyboardInterrupt
+
+    run_all = results.execute_all
+    monkeypatch.setattr(results, "execute_all", interrupted)
+    good = notebook(PARAMETERS, ("print('here')", "toy.2"))
+    code, folder = lab(n01_good=good, n02_other=good)
+    assert code == 130
+    assert "02_other.html" not in (folder / "html/01_good.html").read_text()
 
 
 def test_an_interrupt_ends_the_kernel_too(tmp_path):

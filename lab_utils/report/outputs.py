@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 from lab_utils.report.execute import INJECTED
 from lab_utils.report.files import write_whole
-from lab_utils.report.tables import COMPARISON, filled
+from lab_utils.report.tables import COMPARISON, filled, notebooks_of
 
 METRICS = "application/vnd.lab.metrics+json"
 PROVENANCE = "application/vnd.lab.provenance+json"
@@ -124,6 +124,12 @@ def reworded(executed: NotebookNode, source: NotebookNode) -> NotebookNode:
         cells.append(cell)
     renewed.cells, renewed.metadata = cells, executed.metadata
     return renewed
+
+
+def compared_with(notebook: Mapping[str, Any]) -> list[str]:
+    """The notebooks whose numbers stand in comparisons of this one, itself among them."""
+    asked = (output["data"][COMPARISON] for cell in notebook["cells"] for output in displayed(cell, COMPARISON))
+    return sorted({name for comparison in asked for name in notebooks_of(comparison)})
 
 
 def fill_comparisons(notebook: NotebookNode, records: Mapping[str, dict], named: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Writes the pages of a report from what lies in its folder, each only when something that it shows has changed."""
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import nbformat
@@ -11,20 +12,21 @@ from lab_utils.report.index import device_line, duration, render_index, source_l
 from lab_utils.report.pipeline import Places
 from lab_utils.report.render import render
 from lab_utils.report.request import Request
-from lab_utils.report.tables import COMPARISON, titles
+from lab_utils.report.tables import titles
 
 
-def write_pages(manifest: dict[str, Any], places: Places, request: Request) -> None:
+def write_pages(manifest: dict[str, Any], places: Places, request: Request, coming: Collection[str] = ()) -> None:
     """Write the pages that are not there or no longer true, then the index, then the manifest that vouches for them.
 
-    Any page may be touched by a run: it links to its neighbours and compares its numbers with theirs.
+    Any page may be touched by a run: it links to its neighbours and compares its numbers with theirs. Links lead to
+    the notebooks that are ``coming`` too, so that a page need not be written again when they have run.
     """
     runs, renderer = manifest["notebooks"], provenance.renderer()
     known = [name for name in places.catalogue if name in runs]
     metrics = {name: read_json(places.folder / "metrics" / f"{name}.json") for name in known}
     rendered = {}
     for name in known:
-        file, about = f"html/{name}.html", head(name, runs, places)
+        file, about = f"html/{name}.html", head(name, runs, places, coming)
         key = digest([renderer, about, contents(name, metrics, places)])
         whole = provenance.same(places.folder / file, manifest.get("files", {}).get(file))
         if manifest.get("pages", {}).get(name) != key or not whole:
@@ -44,10 +46,9 @@ def add_rendering(run: dict[str, Any], seconds: float) -> None:
 
 
 def contents(name: str, metrics: dict[str, Any], places: Places) -> list[Any]:
-    """What a page is made of; other notebooks' numbers belong to it if it compares itself with them."""
+    """What a page is made of: its notebook, and the numbers of the others that it compares itself with."""
     executed = places.folder / "notebooks" / f"{name}.ipynb"
-    compares = COMPARISON in executed.read_text(encoding="utf-8")
-    return [sha256(executed), metrics if compares else None]
+    return [sha256(executed), {other: metrics.get(other) for other in outputs.compared_with(read_json(executed))}]
 
 
 def page(name: str, about: dict[str, Any], metrics: dict[str, Any], places: Places) -> str:
@@ -57,9 +58,9 @@ def page(name: str, about: dict[str, Any], metrics: dict[str, Any], places: Plac
     return render(notebook, about, set(places.catalogue[name].deliverables))
 
 
-def head(name: str, runs: dict[str, Any], places: Places) -> dict[str, Any]:
+def head(name: str, runs: dict[str, Any], places: Places, coming: Collection[str]) -> dict[str, Any]:
     """What stands above and around a notebook on its page."""
-    order = [other for other in places.catalogue if other in runs]
+    order = [other for other in places.catalogue if other in runs or other in coming]
     at = order.index(name)
     return {
         "title": places.catalogue[name].title,

@@ -38,14 +38,18 @@ def carry_out(plan: Plan, request: Request, places: Places, manifest: dict[str, 
             depends = depends | {"changed": True}
         entry |= {"environment": environment, "depends": depends}
         manifest["notebooks"][name] = entry
-        write_pages(manifest, places, request)
+        write_pages(manifest, places, request, coming=[other for other in plan.running if other not in ended])
         announce(name, outcome, places)
 
     try:
         settle(plan, places, manifest)
         if manifest["notebooks"]:  # else there is no page to write yet
-            write_pages(manifest, places, request)
-        execute_all(plan.running, request, places, scratch, finish)
+            write_pages(manifest, places, request, coming=plan.running)
+        try:
+            execute_all(plan.running, request, places, scratch, finish)
+        finally:
+            if manifest["notebooks"] and len(ended) < len(plan.running):  # then no link may lead to what did not come
+                write_pages(manifest, places, request)
     except KeyboardInterrupt:
         print("interrupted: what is missing runs the next time", file=sys.stderr)
         return 130
