@@ -90,9 +90,8 @@ def lab_vae(case: Case, run: Run, total: int, attributes: int):
     model = run.build("weights", case.network, **case.arguments)
     optimizer, schedule = adam(model, RATE, total)
     prepare = steps.with_label if case.data == "digits" else steps.alone
-    return steps.vae_step(
-        model, optimizer, run, run.generator("z"), losses.bernoulli_nll, prepare
-    ), schedule.step  # fmt: skip
+    step = steps.vae_step(model, optimizer, run, run.generator("z"), losses.bernoulli_nll, prepare)
+    return step, schedule.step
 
 
 def lab_gan(case: Case, run: Run, total: int, attributes: int):

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +51,4 @@ def train(folder: str) -> dict[str, Any]:
     for _, batch in zip(range(STEPS), batches_of_64, strict=False):
         step(*batch)
         schedule.step()
-    total = float(images.float().mean() if run.device.type == "cuda" else images[::100].float().mean())
-    print(f"{len(images):,} faces, mean pixel {total:.1f}", file=sys.stderr)
     return {"faces": len(images), "prepared": prepared, "peak": peak_memory(run.device)}
