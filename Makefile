@@ -18,11 +18,11 @@ export PYTHONDONTWRITEBYTECODE ?=
 # does not know. Make has quoted MAKEOVERRIDES for the shell.
 ARGUMENTS = $(foreach name,PROFILE NB DATA_DIR FACES SEED JOBS,$(name)="$($(name))") $(MAKEOVERRIDES)
 
-.PHONY: help report verify publish bench test lab data clean lock
+.PHONY: help report verify publish bench test test-slow lab data clean lock
 
 help: ## print the targets
 	@echo 'make TARGET [PROFILE=smoke|quick|full] [NB="01 03"] [DATA_DIR=dir] [FACES=auto|photographs|avatars] [SEED=n] [JOBS=n] [PY=python3]'
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
 report: $(READY) ## run what is missing or changed, write reports/<profile>/index.html
 	@$(PY) -m lab_utils.report run $(ARGUMENTS)
@@ -36,8 +36,11 @@ publish: $(READY) ## put the finished report of PROFILE into reports/published/
 bench: $(READY) ## measure speed, time to quality and memory against the usual loops (PARTS="speed quality memory")
 	@$(PY) -m benchmarks $(PARTS) --data-dir "$(DATA_DIR)"
 
-test: $(READY) ## run all checks
-	@$(PY) -m pytest $(PYTEST)
+test: $(READY) ## run the checks that matter, ten minutes on two cores
+	@$(PY) -m pytest -m "not slow" $(PYTEST)
+
+test-slow: $(READY) ## run all the others
+	@$(PY) -m pytest -m slow $(PYTEST)
 
 lab: $(READY) ## open JupyterLab with a kernel that finds lab_utils
 	@DATA_DIR="$(if $(DATA_DIR),$(abspath $(DATA_DIR)))" $(PY) -m jupyterlab --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks

@@ -21,7 +21,7 @@ from benchmarks.picture import draw
 from benchmarks.quality import TIMES_AS_FAST
 from lab_utils.config import ROOT, LabError, data_dir, gpu_present
 from lab_utils.data import digits, faces
-from lab_utils.report.files import say, shown, to_json, write_whole
+from lab_utils.files import say, shown, to_json, write_whole
 
 OUTPUT = ROOT / "reports" / "bench"
 REPETITIONS = 5

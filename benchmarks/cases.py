@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 
-from lab_utils import conditions, losses, recipes, steps
-from lab_utils.data.batches import steps_per_epoch
+from lab_utils import losses
 from lab_utils.models.cvae import MLPCVAE, ConvCVAE
 from lab_utils.models.gan import Discriminator, Generator
 from lab_utils.models.vae import FaceVAE
-from lab_utils.repro import Run
-from lab_utils.training import adam, fit
+from lab_utils.run import Run
+from lab_utils.training import acgan, infogan
+from lab_utils.training.conditions import Condition, nothing
+from lab_utils.training.cvae import with_label
+from lab_utils.training.gan import DCGAN, make_gan, train_gan
+from lab_utils.training.vae import train_vae, unconditional
 
 RATE = 1e-3  # of Adam for the VAEs, the one-cycle schedule's peak in ours
 GAME = 2e-4  # for the GANs
@@ -76,33 +80,27 @@ def usual_networks(case: Case, attributes: int) -> tuple[Generator, Discriminato
 
 
 def lab_training(case: Case, run: Run, tensors: tuple[torch.Tensor, ...], epochs: int) -> Callable[[], Any]:
-    """This project's training, ready to be called: networks, optimisers and step are made."""
+    """This project's training, ready to be called: networks are made."""
     attributes = tensors[1].shape[1] if case.data == "faces" else 0
-    make = lab_vae if case.network else lab_gan
-    step, after_step = make(case, run, epochs * steps_per_epoch(len(tensors[0]), case.batch_size), attributes)
-    return lambda: fit(
-        step, tensors, name=case.title, epochs=epochs, batch_size=case.batch_size, stream=run.generator("order"),
-        after_step=after_step,
-    )  # fmt: skip
+    train = lab_vae(case, run) if case.network else lab_gan(case, run, attributes)
+    return partial(train, tensors=tensors, name=case.title, epochs=epochs, batch_size=case.batch_size)
 
 
-def lab_vae(case: Case, run: Run, total: int, attributes: int):
+def lab_vae(case: Case, run: Run) -> Callable[..., Any]:
     model = run.build("weights", case.network, **case.arguments)
-    optimizer, schedule = adam(model, RATE, total)
-    prepare = steps.with_label if case.data == "digits" else steps.alone
-    step = steps.vae_step(model, optimizer, run, run.generator("z"), losses.bernoulli_nll, prepare)
-    return step, schedule.step
+    prepare = with_label if case.data == "digits" else unconditional
+    return partial(train_vae, run, model, nll=losses.bernoulli_nll, max_lr=RATE, prepare=prepare, purpose="")
 
 
-def lab_gan(case: Case, run: Run, total: int, attributes: int):
+def lab_gan(case: Case, run: Run, attributes: int) -> Callable[..., Any]:
     """The game of the usual loop: batch norm, cross-entropy, as many steps of one network as of the other."""
-    recipe = replace(recipes.DCGAN, generator_steps=1, discriminator_rate=GAME, generator_rate=GAME)
-    stream = run.generator("game")
-    condition = {
-        "": conditions.nothing,
-        "attributes": lambda: conditions.attributes(range(attributes), stream, 1.0),
-        "code": lambda: conditions.codes([10], 0, stream, 1.0, 0.0),
-    }[case.task]()
+    recipe = replace(DCGAN, generator_steps=1, discriminator_rate=GAME, generator_rate=GAME)
     of_generator, of_discriminator = gan_arguments(case, attributes)
-    gan = recipes.make_gan(run, "gan", recipe, heads=of_discriminator["heads"], **of_generator)
-    return steps.gan_step(gan, run, stream, recipe, condition), gan.after_step
+    gan = make_gan(run, "gan", recipe, heads=of_discriminator["heads"], **of_generator)
+    return partial(train_gan, run, gan, recipe=recipe, condition=lab_condition(case, run, attributes))
+
+
+def lab_condition(case: Case, run: Run, attributes: int) -> Condition:
+    if case.task == "attributes":
+        return acgan.attributes(range(attributes), run.rng("condition"), 1.0)
+    return infogan.codes([10], 0, run.rng("condition"), 1.0, 0.0) if case.task == "code" else nothing()

@@ -18,8 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import memory, quality, usual_loop
 from benchmarks.cases import CASES, GAME, RATE, Case, lab_training, usual_networks, vae
-from lab_utils import repro
 from lab_utils.data import batches, digits, faces
+from lab_utils.run import Run, device_name, start
 
 
 def usual(case: str, workers: int, scratch: str) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def table(scratch: Path) -> np.ndarray:
 
 def ours(case: str, data_dir: str) -> dict[str, Any]:
     """The same with this project's ``fit``, and the flops that there were to be had right after it."""
-    chosen, run = CASES[case], repro.start(0)
+    chosen, run = CASES[case], start(0)
     images, epochs = chosen.sizes[run.device.type]
     split = (digits if chosen.data == "digits" else faces).load(data_dir).train
     to_device = batches.to_device if chosen.data == "digits" else batches.faces_to_device
@@ -97,7 +97,7 @@ def peak_memory(device: torch.device) -> dict[str, float]:
     return found | ({"device": torch.cuda.max_memory_allocated()} if device.type == "cuda" else {})
 
 
-def peak_flops(run: repro.Run) -> float:
+def peak_flops(run: Run) -> float:
     """Flop/s of a large matrix product in the precision that is trained in."""
     side = 2048 if run.device.type == "cpu" else 8192
     a, b = (torch.randn(side, side, device=run.device, dtype=run.precision) for _ in range(2))
@@ -106,13 +106,13 @@ def peak_flops(run: repro.Run) -> float:
 
 def machine() -> dict[str, Any]:
     """What the machine is, and its own best: a large matrix product, and a copy."""
-    run = repro.start(0)
+    run = start(0)
     source = torch.ones(2**26, device=run.device)  # 256 MiB
     target = torch.empty_like(source)
     return {
         "flops": peak_flops(run),
         "bandwidth": 2 * source.nbytes / best(lambda: target.copy_(source), run.device),
-        "device": repro.device_name(run.device),
+        "device": device_name(run.device),
         "precision": str(run.precision).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

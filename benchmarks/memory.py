@@ -34,21 +34,26 @@ def make_faces(folder: Path, faces: int = FACES) -> None:
 def train(folder: str) -> dict[str, Any]:
     """Load them as a notebook does and train the face VAE for a few steps; bytes at the peak of this process."""
     from benchmarks.measure import peak_memory
-    from lab_utils import losses, repro, steps, training
-    from lab_utils.data import batches, faces
+    from lab_utils import losses
+    from lab_utils.data import augment, batches, faces
     from lab_utils.models.vae import FaceVAE
+    from lab_utils.run import start
+    from lab_utils.training.schedule import one_cycle_adamw
+    from lab_utils.training.vae import vae_step
 
-    run = repro.start(0)
+    run = start(0)
     loaded = faces.load(folder, "photographs", cache=Path(folder) / "cache")
     prepared = peak_memory(run.device)
     images, _ = batches.faces_to_device(loaded.train, run.device)
     model = run.build("weights", FaceVAE, width=16)
-    optimizer, schedule = training.adam(model, 1e-3, STEPS)
-    step = steps.vae_step(
-        model, optimizer, run, run.generator("z"), losses.bernoulli_nll, steps.mirrored(run.generator("mirror"))
-    )
-    batches_of_64 = batches.shuffled((images,), 64, run.generator("order"))
+    optimizer, rate = one_cycle_adamw(model, 1e-3, STEPS)
+    mirror = run.rng("mirror")
+    step = vae_step(
+        model, optimizer, run, run.rng("z"), losses.bernoulli_nll,
+        lambda part: (augment.mirrored(batches.to_unit(part), mirror),),
+    )  # fmt: skip
+    batches_of_64 = batches.shuffled((images,), 64, run.rng("order"))
     for _, batch in zip(range(STEPS), batches_of_64, strict=False):
         step(*batch)
-        schedule.step()
+        rate.step()
     return {"faces": len(images), "prepared": prepared, "peak": peak_memory(run.device)}

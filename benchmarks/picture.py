@@ -5,7 +5,6 @@ from typing import Any
 
 from benchmarks.cases import CASES
 from lab_utils import figures
-from lab_utils.show import png
 
 
 def draw(speed: dict[str, Any], kind: str, path: Path) -> None:
@@ -14,5 +13,4 @@ def draw(speed: dict[str, Any], kind: str, path: Path) -> None:
     goals = {case.title: case.goals[kind] for case in CASES.values() if kind in case.goals}
     machine = speed["machine"]
     label = f"images/s of this project over the usual loop\n{machine['device']}, {machine['precision']}"
-    alt = "Bars: images per second of this project over the usual loop, for each model, with goals."
-    path.write_bytes(png(figures.ratios(rows, goals, label, alt)).data)
+    path.write_bytes(figures.png(figures.ratios(rows, goals, label)))

@@ -8,10 +8,13 @@ import torch
 
 from benchmarks import usual_loop
 from benchmarks.cases import RATE
-from lab_utils import losses, repro, steps, training
+from lab_utils import losses
 from lab_utils.data import batches, digits
 from lab_utils.metrics import likelihood
 from lab_utils.models.cvae import MLPCVAE
+from lab_utils.run import start
+from lab_utils.training.cvae import with_label
+from lab_utils.training.vae import train_vae
 
 GOAL = 127.5  # nats/image on MNIST's test split
 USUAL_EPOCHS = 50  # of the coursework that this is compared with, batches of 100, Adam 1e-3
@@ -47,24 +50,31 @@ def ours(seed: int, data_dir: str) -> dict[str, Any]:
 
     The schedule is made for ``EPOCHS`` epochs; ``seconds`` is None if none of them ends at the goal.
     """
-    run = repro.start(seed)
+    run = start(seed)
     loaded = digits.load(data_dir)
     begun = time.perf_counter()
     train, test = (batches.to_device(part, run.device) for part in (loaded.train, loaded.test))
     model = run.build("weights", MLPCVAE)
-    optimizer, schedule = training.adam(model, PEAK, EPOCHS * batches.steps_per_epoch(len(train[0]), BATCH_SIZE))
     found: list[tuple[float, float]] = []
 
     def evaluate() -> dict[str, float]:
-        terms = likelihood.elbo_terms(model, test, steps.with_label, losses.bernoulli_nll, run.generator("test"))
+        terms = likelihood.elbo_terms(model, test, with_label, losses.bernoulli_nll, run.rng("test"))
         loss = sum(terms).mean().item()
         found.append((time.perf_counter() - begun, loss))
         return {"test_loss": loss}
 
-    training.fit(
-        steps.vae_step(model, optimizer, run, run.generator("z"), losses.bernoulli_nll, steps.with_label),
-        train, name=f"ours, seed {seed}", epochs=EPOCHS, batch_size=BATCH_SIZE, stream=run.generator("order"),
-        after_step=schedule.step, evaluate=evaluate,
-    )  # fmt: skip
+    train_vae(
+        run,
+        model,
+        train,
+        losses.bernoulli_nll,
+        name=f"ours, seed {seed}",
+        epochs=EPOCHS,
+        batch_size=BATCH_SIZE,
+        max_lr=PEAK,
+        prepare=with_label,
+        purpose="",
+        evaluate=evaluate,
+    )
     reached = [seconds for seconds, loss in found if loss <= GOAL]
     return {"seed": seed, "seconds": reached[0] if reached else None, "test_loss": [loss for _, loss in found]}

@@ -1,16 +1,26 @@
-"""Arrays in, Figure out, with its alt text in ``fig.alt``. The only owner of style; knows no model."""
+"""Arrays in, Figure out. The only owner of style; knows no model.
 
+Images are N×C×H×W, arrays or tensors, uint8 or in [0, 1].
+"""
+
+import functools
+import io
 from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from IPython.display import Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from lab_utils.clock import spend
+
 # Okabe and Ito's colours: told apart with any colour vision, and in grey.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+DPI = 144  # of the PNG; shown at 96 per inch, so that it stays sharp on dense screens
 COLOURS = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 STYLE = {
     "font.size": 10,
@@ -30,22 +40,48 @@ STYLE = {
 def styled(function):
     """Draw under the course's style, whatever a notebook has set."""
 
+    @functools.wraps(function)
     def inside(*args, **kwargs) -> Figure:
-        with mpl.rc_context({**mpl.rcParamsDefault, **STYLE, "backend": mpl.get_backend()}):
+        with spend("figures"), mpl.rc_context({**mpl.rcParamsDefault, **STYLE, "backend": mpl.get_backend()}):
             return function(*args, **kwargs)
 
-    inside.__doc__, inside.__name__ = function.__doc__, function.__name__
     return inside
 
 
-def mosaic(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
-    """Images N×C×H×W in [0, 1] as one H'×W'×C picture, row by row, white between them."""
+@spend("figures")
+def png(fig: Figure) -> bytes:
+    """A figure as a PNG; equal arrays, equal bytes."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def image(fig: Figure, alt: str) -> Image:
+    """A figure as IPython displays it, with its alt text and its width in CSS pixels."""
+    return Image(png(fig), format="png", width=round(fig.get_figwidth() * 96), alt=alt)
+
+
+def array(values: Any) -> np.ndarray:
+    """Tensors and whatever else numpy takes as an array."""
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
+def pixels(images: Any) -> np.ndarray:
+    """Images in [0, 1], N×C×H×W, from an array or a tensor, bytes or not; of a list all, one after the other."""
+    if isinstance(images, (list, tuple)):
+        return np.concatenate([pixels(part) for part in images])
+    found = array(images)
+    return found.astype(np.float32) / 255 if found.dtype == np.uint8 else found
+
+
+def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
+    """Images N×C×H×W in [0, 1] as one H'×W'×C picture, row by row, a white line between them."""
     n, channels, height, width = images.shape
     rows = -(-n // columns)
-    sheet = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), dtype=np.float32)
-    for i, image in enumerate(images):
-        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
-        sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    sheet = np.ones((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), dtype=np.float32)
+    for i, one in enumerate(images):
+        top, left = (i // columns) * (height + 1), (i % columns) * (width + 1)
+        sheet[top : top + height, left : left + width] = one.transpose(1, 2, 0)
     return sheet
 
 
@@ -64,8 +100,7 @@ def draw_mosaic(ax: Axes, images: np.ndarray, columns: int, row_labels=(), colum
 
 @styled
 def grid(
-    images: np.ndarray,
-    alt: str,
+    images: Any,
     *,
     columns: int,
     row_labels: Sequence[str] = (),
@@ -74,7 +109,8 @@ def grid(
     y_label: str = "",
     width: float = 6.5,
 ) -> Figure:
-    """A sheet of images N×C×H×W in [0, 1], ``columns`` to a row, with row and column labels."""
+    """A sheet of images, ``columns`` to a row, with row and column labels; a list of sets, one after the other."""
+    images = pixels(images)
     rows = -(-len(images) // columns)
     beside = 0.08 * max((len(str(label)) for label in row_labels), default=0) + (0.3 if y_label else 0)
     above = (0.25 if len(column_labels) else 0) + (0.2 if x_label else 0)
@@ -85,27 +121,25 @@ def grid(
     ax.xaxis.set_label_position("top")
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
-    fig.alt = alt
     return fig
 
 
 @styled
-def panels(sheets: Mapping[str, np.ndarray], alt: str, *, columns: int, across: int = 5, width: float = 6.5) -> Figure:
-    """Several titled sheets side by side, each images N×C×H×W in [0, 1] with ``columns`` to a row."""
+def panels(sheets: Mapping[str, Any], *, columns: int, across: int = 5, width: float = 6.5) -> Figure:
+    """Several titled sheets of images side by side, each with ``columns`` to a row."""
+    sheets = {title: pixels(images) for title, images in sheets.items()}
     down = -(-len(sheets) // across)
     rows = max(-(-len(images) // columns) for images in sheets.values())
     fig = Figure(figsize=(width, down * ((width / across - 0.1) * rows / columns + 0.42)))
     for ax, (title, images) in zip(fig.subplots(down, across, squeeze=False).flat, sheets.items(), strict=False):
         draw_mosaic(ax, images, columns)
         ax.set_title(title, loc="center")
-    fig.alt = alt
     return fig
 
 
 @styled
 def lines(
     series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    alt: str,
     *,
     x_label: str,
     y_label: str,
@@ -115,7 +149,6 @@ def lines(
     """Named curves in one plot; ``levels`` are dashed reference values. ``zoom`` cuts off the steep start."""
     fig = Figure(figsize=(6.5, 3.2))
     draw_lines(fig.add_subplot(), series, x_label, y_label, levels or {}, zoom)
-    fig.alt = alt
     return fig
 
 
@@ -137,7 +170,7 @@ def draw_lines(ax: Axes, series, x_label: str, y_label: str, levels: Mapping[str
 
 
 @styled
-def learning_curves(curve, epochs, alt: str, *, batches: str, levels: Mapping[str, float]) -> Figure:
+def learning_curves(curve, epochs, *, batches: str, levels: Mapping[str, float]) -> Figure:
     """Training loss along the batches (left) and training and test loss per epoch (right), in nats/image.
 
     ``curve`` and ``epochs`` are the tables of a training history; ``epochs`` has train_loss and test_loss.
@@ -147,20 +180,22 @@ def learning_curves(curve, epochs, alt: str, *, batches: str, levels: Mapping[st
     draw_lines(left, {"training": (curve["step"], curve["loss"])}, batches, "−ELBO, nats/image", {}, True)
     both = {name: (epochs["epoch"], epochs[key]) for name, key in [("training", "train_loss"), ("test", "test_loss")]}
     draw_lines(right, both, "epoch", "", levels, True)
-    fig.alt = alt
     return fig
 
 
 @styled
-def label_entry(image: np.ndarray, label: int, alt: str) -> Figure:
+def label_entry(digit: Any, label: int) -> Figure:
     """How a label enters the networks: the one-hot table of all labels, and the encoder's 11 channels for one image.
 
-    ``image`` is 28×28 in [0, 1]; the chosen label's row and plane stand out.
+    ``digit`` is one image, 1×1×28×28; the chosen label's row and plane stand out.
     """
     fig = Figure(figsize=(8.2, 3.0))
     left, right = fig.subfigures(1, 2, width_ratios=[1, 1.9])
     draw_one_hot(left.subplots(), label)
-    channels = {"image": image, **{f"label {k}?": np.full((28, 28), float(k == label)) for k in range(10)}}
+    channels = {
+        "image": pixels(digit)[0, 0],
+        **{f"label {k}?": np.full((28, 28), float(k == label)) for k in range(10)},
+    }
     axes = right.subplots(2, 6).flat
     for ax, (name, channel) in zip(axes, channels.items(), strict=False):
         ax.imshow(channel, cmap="gray", vmin=0, vmax=1)
@@ -168,7 +203,6 @@ def label_entry(image: np.ndarray, label: int, alt: str) -> Figure:
         ax.set_title(name, loc="center", fontsize=9, color=RED if name == f"label {label}?" else "black")
         ax.spines[:].set(visible=True, color="#777777")
     axes[11].set_visible(False)
-    fig.alt = alt
     return fig
 
 
@@ -184,10 +218,10 @@ def draw_one_hot(ax: Axes, label: int) -> None:
 
 
 @styled
-def plane(images: np.ndarray, alt: str, *, ticks: Sequence[float], width: float = 6.0) -> Figure:
+def plane(images: Any, *, ticks: Sequence[float]) -> Figure:
     """Images decoded on a square lattice of a 2-D latent, K²×1×28×28, first row at the largest z₂."""
-    side = len(ticks)
-    fig = Figure(figsize=(width, width), layout="compressed")
+    images, side = pixels(images), len(ticks)
+    fig = Figure(figsize=(6.0, 6.0), layout="compressed")
     ax = fig.add_subplot()
     draw_mosaic(ax, images, side)
     step, centre = images.shape[-1] + 1, (images.shape[-1] - 1) / 2
@@ -196,24 +230,21 @@ def plane(images: np.ndarray, alt: str, *, ticks: Sequence[float], width: float 
     ax.set_yticks([centre + step * i for i in shown], [f"{ticks[side - 1 - i]:.1f}" for i in shown])
     ax.tick_params(top=False, labeltop=False, bottom=False, labelbottom=True)
     ax.set(xlabel="z₁", ylabel="z₂")
-    fig.alt = alt
     return fig
 
 
 @styled
 def line_panels(
     panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
-    alt: str,
     *,
     x_label: str,
     y_labels: Sequence[str],
     levels: Mapping[str, float] | None = None,
     log: bool = False,
-    width: float = 8.2,
 ) -> Figure:
     """Titled plots of named curves side by side, each name in one colour; ``levels`` stand in the first."""
     names = list(dict.fromkeys(name for series in panels.values() for name in series))
-    fig = Figure(figsize=(width, 3.3))
+    fig = Figure(figsize=(8.2, 3.3))
     for i, (ax, (title, series)) in enumerate(zip(np.ravel(fig.subplots(1, len(panels))), panels.items(), strict=True)):
         ordered = {name: series.get(name, ((), ())) for name in names}
         draw_lines(ax, ordered, x_label, y_labels[i], (levels or {}) if i == 0 else {}, zoom=False)
@@ -227,13 +258,13 @@ def line_panels(
         ax.get_legend().remove()
     handles, labels = fig.axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
-    fig.alt = alt
     return fig
 
 
 @styled
-def scatter(points: np.ndarray, marked: np.ndarray, names: tuple[str, str], alt: str) -> Figure:
+def scatter(points: Any, marked: Any, names: tuple[str, str]) -> Figure:
     """Points N×2 of two kinds: names[0] where ``marked`` is 0, names[1] where it is 1; a map without units."""
+    points, marked = array(points), array(marked)
     fig = Figure(figsize=(6.2, 5.2))
     ax = fig.add_subplot()
     for value, colour, marker in ((0, BLUE, "o"), (1, ORANGE, "^")):
@@ -242,12 +273,11 @@ def scatter(points: np.ndarray, marked: np.ndarray, names: tuple[str, str], alt:
         ax.scatter(*chosen.T, s=14, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label)
     ax.set(xticks=[], yticks=[], xlabel="t-SNE, no units", aspect="equal")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=1.6)
-    fig.alt = alt
     return fig
 
 
 @styled
-def rate_distortion(points: Mapping[str, tuple[float, float]], kl: Mapping[str, Sequence[float]], alt: str) -> Figure:
+def rate_distortion(points: Mapping[str, tuple[float, float]], kl: Mapping[str, Any]) -> Figure:
     """Left, distortion against rate, one named point per model; right, the KL of each model's dimensions, sorted.
 
     The points begin with the models of ``kl``, in its order and colours; further ones are grey.
@@ -262,47 +292,45 @@ def rate_distortion(points: Mapping[str, tuple[float, float]], kl: Mapping[str, 
     left.margins(x=0.25, y=0.18)
     left.set(xlabel="rate: KL, nats/image (logarithmic above 1)", ylabel="distortion: ½‖x − x̂‖², per image")
     for (name, values), colour in zip(kl.items(), COLOURS, strict=False):
-        right.plot(range(1, len(values) + 1), np.sort(values)[::-1], color=colour, label=name, lw=1.8)
+        right.plot(range(1, len(values) + 1), np.sort(array(values))[::-1], color=colour, label=name, lw=1.8)
     right.set_yscale("symlog", linthresh=0.01)
     right.set_ylim(bottom=0)
     right.set(xlabel="dimension of z, largest KL first", ylabel="KL, nats/image")
     fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
-    fig.alt = alt
     return fig
 
 
 @styled
-def against_prior(codes: Mapping[str, np.ndarray], alt: str, *, limit: float = 6.0) -> Figure:
+def against_prior(codes: Mapping[str, Any]) -> Figure:
     """For each model, where its z lie over all images and dimensions, beside the standard normal prior.
 
-    ``codes`` are N×latent; what lies beyond ±limit is counted in the outermost bars.
+    ``codes`` are N×latent; what lies beyond ±6 is counted in the outermost bars.
     """
+    limit = 6.0
     fig = Figure(figsize=(8.2, 2.7))
     grid = np.linspace(-limit, limit, 200)
     axes = np.ravel(fig.subplots(1, len(codes), sharex=True, sharey=True))
     for ax, (name, z), colour in zip(axes, codes.items(), COLOURS, strict=False):
-        inside = np.clip(z.ravel(), -limit, limit)
+        inside = np.clip(array(z).ravel(), -limit, limit)
         ax.hist(inside, bins=48, range=(-limit, limit), density=True, color=colour, alpha=0.6, label="z of test images")
         ax.plot(grid, np.exp(-0.5 * grid**2) / np.sqrt(2 * np.pi), color="black", lw=1.5, label="prior")
         ax.set(title=name, xlabel="value of a dimension of z")
     axes[0].set_ylabel("density")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
-    fig.alt = alt
     return fig
 
 
 @styled
 def matrices(
-    counts: Mapping[str, np.ndarray],
-    alt: str,
+    counts: Mapping[str, Any],
     *,
     x_label: str,
     y_label: str,
     columns: Sequence[str],
-    width: float = 8.2,
 ) -> Figure:
     """Titled tables of counts side by side, rows×columns each, shaded by the share of their row."""
-    fig = Figure(figsize=(width, width / len(counts) + 0.2 if len(counts) > 1 else 0.6 * width))
+    counts = {title: array(table) for title, table in counts.items()}
+    fig = Figure(figsize=(8.2, 8.2 / len(counts) + 0.2 if len(counts) > 1 else 0.6 * 8.2))
     for i, (ax, (title, table)) in enumerate(zip(np.ravel(fig.subplots(1, len(counts))), counts.items(), strict=True)):
         share = table / np.maximum(table.sum(1, keepdims=True), 1)
         ax.imshow(share, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
@@ -320,31 +348,27 @@ def matrices(
         ax.set(title=title, xticks=range(len(columns)), xticklabels=columns, yticks=range(len(table)), xlabel=x_label)
         ax.set_ylabel(y_label if i == 0 else "")
         ax.grid(False)
-    fig.alt = alt
     return fig
 
 
 @styled
-def bars(groups: Mapping[str, Mapping[str, float]], alt: str, *, x_label: str, width: float = 8.2) -> Figure:
+def bars(groups: Mapping[str, Mapping[str, float]], *, x_label: str) -> Figure:
     """Horizontal bars, one panel for each group side by side, with the same names down the side and the same scale."""
     names = list(next(iter(groups.values())))
-    fig = Figure(figsize=(width, 0.27 * len(names) + 0.9))
+    fig = Figure(figsize=(8.2, 0.27 * len(names) + 0.9))
     axes = np.ravel(fig.subplots(1, len(groups), sharex=True, sharey=True))
     for ax, (title, values), colour in zip(axes, groups.items(), COLOURS, strict=False):
         ax.barh(range(len(names)), [values[name] for name in names], color=colour)
         ax.set(title=title, xlabel=x_label, yticks=range(len(names)), yticklabels=names)
         ax.grid(axis="y", visible=False)
     axes[0].invert_yaxis()
-    fig.alt = alt
     return fig
 
 
 @styled
-def ratios(
-    rows: Mapping[str, Sequence[float]], goals: Mapping[str, float], x_label: str, alt: str, width: float = 6.5
-) -> Figure:
+def ratios(rows: Mapping[str, Sequence[float]], goals: Mapping[str, float], x_label: str) -> Figure:
     """A bar for the median of each row, which its label states, dots for its values, a mark for its goal."""
-    fig = Figure(figsize=(width, 0.4 * len(rows) + 1.2))
+    fig = Figure(figsize=(6.5, 0.4 * len(rows) + 1.2))
     ax = fig.subplots()
     for y, values in enumerate(rows.values()):
         ax.barh(y, np.median(values), color=BLUE, height=0.6, label="median" if y == 0 else None)
@@ -359,5 +383,4 @@ def ratios(
     ax.grid(axis="y", visible=False)
     ax.invert_yaxis()
     fig.legend(loc="outside upper right", ncols=3)
-    fig.alt = alt
     return fig

@@ -3,15 +3,19 @@
 import pytest
 import torch
 
-from lab_utils import repro
 from lab_utils.config import ROOT
+from lab_utils.run import Run
 
 SHARED = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture
-def run() -> repro.Run:
-    return repro.Run(seed=0, device=torch.device("cpu"), precision=torch.float32)
+def run():
+    """On one thread: two that wait for one another take ten times as long where other work shares the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Run(seed=0, device=torch.device("cpu"), precision=torch.float32)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

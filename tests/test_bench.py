@@ -11,9 +11,13 @@ from torchvision.datasets import MNIST
 
 from benchmarks import __main__ as bench
 from benchmarks import cases, measure, memory, quality, usual_loop
-from lab_utils import losses, repro, steps
+from lab_utils import losses
 from lab_utils.data import batches, digits, faces
+from lab_utils.training.cvae import with_label
+from lab_utils.training.gan import DCGAN, make_gan
+from lab_utils.training.vae import vae_step
 
+pytestmark = pytest.mark.usefixtures("run")  # on one thread
 CPU = torch.device("cpu")
 
 
@@ -51,7 +55,7 @@ def test_both_loops_descend_on_the_same_loss(run):
     labels = torch.arange(50) % 10
     optimizer = torch.optim.SGD(model.parameters(), 0.0)
     stream = torch.Generator().manual_seed(3)
-    step = steps.vae_step(model, optimizer, run, stream, losses.bernoulli_nll, steps.with_label)
+    step = vae_step(model, optimizer, run, stream, losses.bernoulli_nll, with_label)
     torch.manual_seed(3)
     usual = usual_loop.negative_elbo(model, batches.to_unit(images), labels) / 50
     torch.testing.assert_close(usual, step(images, labels)["loss"])
@@ -65,7 +69,8 @@ def test_both_loops_train_every_case(name, scratch, run, monkeypatch):
         small = {"arguments": case.arguments | {"width": 4}}
     case = replace(case, sizes={"cpu": (32, 1)}, batch_size=16, **small)
     monkeypatch.setitem(cases.CASES, name, case)
-    monkeypatch.setattr(repro, "start", lambda seed: run)
+    monkeypatch.setattr(measure, "start", lambda seed: run)
+    monkeypatch.setattr(measure, "best", functools.partial(measure.best, times=1))
     usual = measure.usual(name, 0, str(scratch))
     ours = measure.ours(name, str(scratch / "home"))
     assert usual["images"] == ours["images"] == 32
@@ -78,16 +83,15 @@ def test_networks_are_the_same(run):
             continue
         of_generator, of_discriminator = cases.gan_arguments(case, 3)
         usual = cases.usual_networks(case, 3)
-        gan = cases.recipes.make_gan(run, "g", cases.recipes.DCGAN, heads=of_discriminator["heads"], **of_generator)
+        gan = make_gan(run, "g", DCGAN, heads=of_discriminator["heads"], **of_generator)
         for one, two in zip(usual, gan.networks, strict=False):
             assert [p.shape for p in one.parameters()] == [p.shape for p in two.parameters()]
 
 
-def test_flops_of_the_mlp_are_those_of_its_layers():
+def test_flops_of_the_mlp_are_those_of_its_layers(run):
     """Two products for each weight and image, and two more for each gradient; the images need none."""
     sizes = [(794, 512), (512, 256), (256, 4), (12, 256), (256, 512), (512, 784)]
     by_hand = 2 * sum(3 * i * o for i, o in sizes) - 2 * 794 * 512
-    run = repro.Run(0, CPU, torch.float32)
     images = torch.zeros(100, 1, 28, 28, dtype=torch.uint8)
     train = cases.lab_training(cases.CASES["cvae_mlp"], run, (images, torch.zeros(100, dtype=torch.int64)), 1)
     with measure.FlopCounterMode(display=False) as counter:
@@ -111,8 +115,8 @@ def test_time_to_quality_is_that_of_the_first_epoch_that_is_good_enough(monkeypa
 
 
 def test_memory_is_measured_on_as_many_faces_as_there_are(tmp_path):
-    memory.make_faces(tmp_path, 1500)
-    assert memory.train(str(tmp_path))["faces"] == 1500
+    memory.make_faces(tmp_path, 600)  # more than there are different files
+    assert memory.train(str(tmp_path))["faces"] == 600
 
 
 def test_what_is_written_is_what_was_measured(tmp_path, monkeypatch, capsys):
@@ -182,6 +186,16 @@ def test_lines_of_a_measurement_are_told_and_the_last_is_what_it_found(tmp_path,
     assert told == ["one", "two"]
 
 
+def test_what_a_failing_measurement_says_last_is_told_in_one_line(tmp_path, monkeypatch):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho Traceback >&2\necho \"KeyError: 'nothing'\" >&2\nexit 1\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(bench.sys, "executable", str(script))
+    with pytest.raises(bench.LabError, match=r"^bench: usual of nothing failed: KeyError: 'nothing'$"):
+        bench.measure("usual", case="nothing", workers=0, scratch="")
+
+
+@pytest.mark.slow
 def test_a_measurement_that_fails_is_one_line():
     with pytest.raises(bench.LabError, match="bench: usual of nothing failed: KeyError"):
         bench.measure("usual", case="nothing", workers=0, scratch="")

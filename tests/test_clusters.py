@@ -40,7 +40,7 @@ def test_a_renaming_is_found():
     codes = pairs(5, 5)[0]
     found = clusters.assignment(codes, names[codes], 5, 5)
     assert torch.equal(found, names)
-    assert clusters.assigned_hits(codes, names[codes], found).tolist() == [1] * 200
+    assert clusters.assigned_right(codes, names[codes], found).tolist() == [1] * 200
 
 
 def test_each_code_its_commonest_label_is_not_always_possible():
@@ -49,7 +49,7 @@ def test_each_code_its_commonest_label_is_not_always_possible():
     labels = torch.tensor([0] * 9 + [1] * 6 + [0] * 8)
     found = clusters.assignment(codes, labels, 2, 2)
     assert found.tolist() == [1, 0]
-    assert clusters.assigned_hits(codes, labels, found).sum() == 14
+    assert clusters.assigned_right(codes, labels, found).sum() == 14
 
 
 @pytest.mark.parametrize(("k", "classes"), [(5, 5), (6, 4), (4, 6)])
@@ -62,7 +62,7 @@ def test_no_other_assignment_agrees_more_often(k, classes):
             sum(tall[row, i] for i, row in enumerate(rows)) for rows in permutations(range(len(tall)), tall.shape[1])
         )
         found = clusters.assignment(codes, labels, k, classes)
-        assert clusters.assigned_hits(codes, labels, found).sum() == best
+        assert clusters.assigned_right(codes, labels, found).sum() == best
         given = found[found >= 0].tolist()
         assert len(given) == len(set(given)) == min(k, classes)  # one to one
         assert (found == -1).sum() == max(k - classes, 0)
@@ -72,14 +72,14 @@ def test_codes_left_over_hit_nothing():
     codes, labels = torch.tensor([0, 0, 1, 2, 2, 2]), torch.tensor([0, 0, 0, 1, 1, 0])
     found = clusters.assignment(codes, labels, 3, 2)
     assert found.tolist() == [0, -1, 1]
-    assert clusters.assigned_hits(codes, labels, found).tolist() == [1, 1, 0, 1, 1, 0]
+    assert clusters.assigned_right(codes, labels, found).tolist() == [1, 1, 0, 1, 1, 0]
 
 
 def test_the_assignment_of_one_split_is_scored_on_another():
     found = clusters.assignment(torch.tensor([0, 0, 1]), torch.tensor([1, 1, 0]), 2, 2)
-    hits = clusters.assigned_hits(torch.tensor([0, 0, 1, 1]), torch.tensor([1, 0, 0, 1]), found)
-    assert hits.tolist() == [1, 0, 1, 0]
-    assert hits.dtype == torch.float32
+    right = clusters.assigned_right(torch.tensor([0, 0, 1, 1]), torch.tensor([1, 0, 0, 1]), found)
+    assert right.tolist() == [1, 0, 1, 0]
+    assert right.dtype == torch.float32
 
 
 def test_information_by_hand():

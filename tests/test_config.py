@@ -1,19 +1,14 @@
-"""Profiles and the values that a person types."""
+"""What everything stands on: profiles and seeds, files, who watches."""
 
-import dataclasses
-import subprocess
+import inspect
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from lab_utils import config, repro
-from lab_utils.catalogue import NOTEBOOKS
+from lab_utils import clock, config, files, watch
 from lab_utils.config import LabError
-
-
-@pytest.mark.parametrize("notebook", config.LABS)
-def test_every_lab_has_every_profile(notebook):
-    assert set(config.LABS[notebook]) == set(config.PROFILES)
+from lab_utils.run import noise, rng, start
 
 
 @pytest.mark.parametrize(("gpu", "profile"), [(True, "full"), (False, "quick")])
@@ -23,72 +18,10 @@ def test_auto_follows_the_hardware(monkeypatch, gpu, profile):
     assert config.resolve_profile("smoke") == "smoke"
 
 
-def test_changes_replace_single_settings():
-    lab = config.settings("03", "smoke", {"mlp_epochs": 7})
-    assert lab.mlp_epochs == 7
-    assert dataclasses.replace(lab, mlp_epochs=3) == config.settings("03", "smoke")
-
-
-@pytest.mark.parametrize("weights", [(), (0.1, 3.0), (5,)])
-def test_a_setting_may_hold_several_values(weights):
-    assert config.settings("02", "smoke", {"more_weights": weights}).more_weights == weights
-
-
-@pytest.mark.parametrize(
-    ("weights", "says"),
-    [
-        ([10.0], r"more_weights=\[10.0\].*tuple"),
-        (10.0, "more_weights=10.0.*tuple"),
-        ((10.0, -1.0), "more_weights=-1.0.*greater than or equal to 0"),
-        (("10",), "more_weights='10'.*number"),
-    ],
-)
-def test_bad_values_among_several_are_one_line(weights, says):
-    with pytest.raises(LabError, match=f"CHANGES: {says}") as error:
-        config.settings("02", "smoke", {"more_weights": weights})
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("profile", config.PROFILES)
-def test_notebooks_01_and_02_share_the_face_judge(profile):
-    one, other = (config.settings(notebook, profile) for notebook in ("01", "02"))
-    for name in ("train_images", "test_images", "judge_epochs"):
-        assert getattr(one, name) == getattr(other, name), name
-
-
-@pytest.mark.parametrize("profile", config.PROFILES)
-@pytest.mark.parametrize("notebook", config.LABS)
-def test_every_lab_has_batches_to_train_on(notebook, profile):
-    lab = config.settings(notebook, profile)
-    drawn = config.AVATARS[profile][0] if "faces" in data_of(notebook) else lab.train_images
-    assert min(lab.train_images, drawn) >= lab.batch_size
-
-
-def data_of(notebook):
-    return next(entry.data for name, entry in NOTEBOOKS.items() if name.startswith(notebook))
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"mlp_epoch": 7}, "no setting 'mlp_epoch'; did you mean 'mlp_epochs'"),
-        ({"zzz": 7}, "no setting 'zzz'; there are"),
-        ({"mlp_epochs": "7"}, "mlp_epochs='7'.*integer"),
-        ({"mlp_epochs": 0}, "mlp_epochs=0.*greater than 0"),
-        ({"mlp_epochs": 2.5}, "mlp_epochs=2.5"),
-        ({"learning_rate": -1.0}, "learning_rate=-1.0"),
-    ],
-)
-def test_bad_changes_are_one_line(changes, says):
-    with pytest.raises(LabError, match=says) as error:
-        config.settings("03", "smoke", changes)
-    assert "\n" not in str(error.value)
-
-
 @pytest.mark.parametrize("seed", [-1, 1.5, "0", True])
 def test_bad_seeds_are_one_line(seed):
     with pytest.raises(LabError, match="SEED="):
-        repro.start(seed)
+        start(seed)
 
 
 def test_unknown_profile_is_one_line():
@@ -100,18 +33,99 @@ def test_a_user_error_shows_as_one_line_in_jupyter():
     assert LabError("DATA_DIR: not there")._render_traceback_() == ["LabError: DATA_DIR: not there"]
 
 
+# Files
+
+
+def test_a_file_is_there_whole_with_what_was_written(tmp_path):
+    path = tmp_path / "new" / "folder" / "page.html"
+    files.write_whole(path, "µ = 1\n")
+    assert path.read_bytes() == "µ = 1\n".encode()
+    files.write_whole(path, b"\x00\xff")
+    assert path.read_bytes() == b"\x00\xff"
+    assert [one.name for one in path.parent.iterdir()] == ["page.html"]
+
+
+@pytest.mark.parametrize("trouble", [KeyboardInterrupt, OSError, RuntimeError])
+@pytest.mark.parametrize("before", [None, "as it was"])
+def test_after_an_error_a_file_is_as_it_was(tmp_path, trouble, before):
+    path = tmp_path / "page.html"
+    if before:
+        path.write_text(before)
+
+    def write():
+        with files.whole(path) as part:
+            part.write_text("half of it")
+            assert part.parent == path.parent  # one rename puts it in place
+            raise trouble
+
+    with pytest.raises(trouble):
+        write()
+    assert [one.read_text() for one in tmp_path.iterdir()] == ([before] if before else [])
+
+
+def test_nothing_written_is_an_error_that_leaves_nothing(tmp_path):
+    with pytest.raises(FileNotFoundError), files.whole(tmp_path / "page.html"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_hashes_know_the_content_and_not_the_order_of_names(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert files.sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert files.digest({"a": 1, "b": [2, None]}) == files.digest({"b": [2, None], "a": 1})
+    assert files.digest({"a": 1}) != files.digest({"a": 1.5})
+
+
+def test_json_comes_back_as_it_was(tmp_path):
+    value = {"b": [1, 2.5, None], "a": "σ² and ≥"}
+    text = files.to_json(value)
+    (tmp_path / "a.json").write_text(text, encoding="utf-8")
+    assert files.read_json(tmp_path / "a.json") == value
+    assert text.endswith("}\n")
+    assert "σ²" in text
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.to_json({"a": float("nan")})
+
+
+def test_a_path_is_said_as_short_as_it_can_be(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert files.shown(tmp_path / "a" / "b") == "a/b"
+    assert files.shown(tmp_path.parent) == str(tmp_path.parent)
+
+
+def test_a_clocked_function_keeps_what_it_is():
+    @clock.spend("metrics")
+    def twice(x: int) -> int:
+        """Twice x."""
+        return 2 * x
+
+    before = clock.spent()["metrics"]
+    assert [twice(1), twice(2)] == [2, 4]
+    assert clock.spent()["metrics"] > before
+    assert twice.__doc__ == "Twice x."
+    assert list(inspect.signature(twice).parameters) == ["x"]
+
+
+# Who watches, and streams
+
+
 def test_streams_do_not_disturb_one_another():
-    alone = repro.noise(3, 2, repro.generator(0, "a"))
-    repro.noise(100, 2, repro.generator(0, "b"))
-    assert repro.noise(3, 2, repro.generator(0, "a")).equal(alone)
-    assert not repro.noise(3, 2, repro.generator(1, "a")).equal(alone)
+    alone = noise(3, 2, rng(0, "a"))
+    noise(100, 2, rng(0, "b"))
+    assert noise(3, 2, rng(0, "a")).equal(alone)
+    assert not noise(3, 2, rng(1, "a")).equal(alone)
 
 
-def test_names_and_numbers_of_notebooks_agree():
-    assert {name.split("_")[0] for name in NOTEBOOKS} == set(config.LABS)
-
-
-@pytest.mark.parametrize("module", ["lab_utils.config", "lab_utils.catalogue", "lab_utils.report.__main__"])
-def test_the_report_does_not_import_torch(module):
-    code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=config.ROOT).returncode == 0
+@pytest.mark.parametrize(
+    ("terminal", "kernel", "headless", "jupyter"),
+    [(True, False, False, False), (False, False, False, False), (False, True, False, True), (False, True, True, False)],
+)
+def test_who_watches(monkeypatch, terminal, kernel, headless, jupyter):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    monkeypatch.delenv("LAB_HEADLESS", raising=False)
+    shell = SimpleNamespace(kernel=None) if kernel else None
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    if headless:
+        monkeypatch.setenv("LAB_HEADLESS", "1")
+    assert watch.in_jupyter() is jupyter
+    assert watch.watched() is (terminal or jupyter)

@@ -1,6 +1,7 @@
 """Faces: exact pixels and attributes, everything a person can get wrong, and the cache that stays whole."""
 
 import errno
+import importlib.util
 import io
 import os
 import subprocess
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import PIL
 import pytest
 from PIL import Image
 
@@ -336,7 +338,7 @@ def test_a_bad_image_leaves_no_cache_behind(folder, cache, load):
 
 
 def test_the_first_bad_image_is_named_by_processes_too(folder, cache, load, monkeypatch):
-    monkeypatch.setattr(prepared, "_cores", lambda: 2)
+    monkeypatch.setattr(prepared.joblib, "cpu_count", lambda: 2)
     monkeypatch.setattr(prepared, "PER_PROCESS", 2)
     monkeypatch.setattr(prepared, "CHUNK", 1)
     home = put_course(folder)
@@ -665,17 +667,28 @@ def test_a_changed_source_is_prepared_again(folder, load, cache, change):
     assert (after.sha256 == before.sha256) is (change is touch)
 
 
-def test_size_code_and_decoder_are_known_to_the_cache(folder, load, cache, monkeypatch):
+def test_size_and_decoder_are_known_to_the_cache(folder, load, cache, monkeypatch):
     put_course(folder)
     load()
     assert load(size=8).train.images.shape == (5, 3, 8, 8)
     assert len(snapshot(cache)) == 2
-    monkeypatch.setattr(faces.PIL, "__version__", "0")
+    monkeypatch.setattr(PIL, "__version__", "0")
     load()
     assert len(snapshot(cache)) == 3
-    monkeypatch.setattr(faces.inspect, "getsource", lambda module: "other code")
-    load()
-    assert len(snapshot(cache)) == 4
+
+
+@pytest.mark.parametrize(("addition", "files"), [("", 1), ("LATER = 1\n", 2)])
+def test_what_other_code_prepared_is_not_used(folder, load, cache, tmp_path, monkeypatch, addition, files):
+    put_course(folder)
+    before = load()
+    path = tmp_path / "another.py"
+    path.write_text(Path(faces.__file__).read_text() + addition)
+    spec = importlib.util.spec_from_file_location("another_faces", path)
+    another = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "another_faces", another)
+    spec.loader.exec_module(another)
+    assert another.load(folder, size=SIZE, cache=cache).sha256 == before.sha256
+    assert len(snapshot(cache)) == files
 
 
 @pytest.mark.parametrize(
@@ -701,7 +714,7 @@ def test_processes_prepare_the_same(folder, load, cache, monkeypatch):
     before = snapshot(cache)
     (file,) = cache.iterdir()
     file.unlink()
-    monkeypatch.setattr(prepared, "_cores", lambda: 2)
+    monkeypatch.setattr(prepared.joblib, "cpu_count", lambda: 2)
     monkeypatch.setattr(prepared, "PER_PROCESS", 1)
     monkeypatch.setattr(prepared, "CHUNK", 1)
     there = load()

@@ -1,5 +1,6 @@
-"""Figures: pixels where they belong, equal bytes for equal arrays, alt text on each."""
+"""Figures: pixels where they belong, equal bytes for equal images, however they are given."""
 
+import inspect
 import io
 import struct
 
@@ -7,9 +8,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
-from lab_utils import figures, show
+from lab_utils import figures
+from lab_utils.data.batches import to_unit
 
 TEN = np.random.default_rng(0).random((10, 1, 28, 28), dtype=np.float32)
 COLOUR = np.random.default_rng(1).random((6, 3, 16, 16), dtype=np.float32)
@@ -26,38 +29,98 @@ CURVE = pd.DataFrame({"step": range(0, 500, 10), "loss": np.linspace(200, 130, 5
 EPOCHS = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [150.0, 140, 135], "test_loss": [151.0, 142, 138]})
 
 DRAWINGS = {
-    "grid": lambda: figures.grid(TEN, "ten", columns=5, column_labels="abcde", row_labels="xy"),
-    "panels": lambda: figures.panels({str(k): TEN[:4] for k in range(10)}, "ten panels", columns=2),
-    "lines": lambda: figures.lines({"a": ([1, 2], [3, 4])}, "a line", x_label="x", y_label="y"),
-    "learning": lambda: figures.learning_curves(CURVE, EPOCHS, "curves", batches="batch", levels={"report": 127.5}),
-    "entry": lambda: figures.label_entry(TEN[0, 0], 5, "entry"),
-    "plane": lambda: figures.plane(TEN[:9], "plane", ticks=[-1.0, 0.0, 1.0]),
-    "colour grid": lambda: figures.grid(COLOUR, "six", columns=3, row_labels=["one", "two"], y_label="rows"),
-    "colour panels": lambda: figures.panels({"a": COLOUR[:4], "b": COLOUR[2:]}, "two panels", columns=2, across=2),
-    "line panels": lambda: figures.line_panels(PANELS, "lines", x_label="x", y_labels=["y", ""], levels={"goal": 50}),
-    "log panels": lambda: figures.line_panels(PANELS, "lines", x_label="x", y_labels=["y", ""], log=True),
-    "one panel": lambda: figures.line_panels({"a": PANELS["first"]}, "lines", x_label="x", y_labels=["y"]),
-    "scatter": lambda: figures.scatter(POINTS, KINDS, ("no", "yes"), "points"),
-    "matrices": lambda: figures.matrices(TABLES, "tables", x_label="code", y_label="label", columns="abc"),
-    "bars": lambda: figures.bars({"a": {"x": 0.1, "y": 0.5}, "b": {"x": 0.3, "y": 0.0}}, "bars", x_label="nats"),
-    "rates": lambda: figures.rate_distortion(RATES, MODELS, "rates"),
-    "prior": lambda: figures.against_prior(CODES, "three histograms"),
-    "one prior": lambda: figures.against_prior({"a": CODES["model 1"]}, "one histogram"),
+    "grid": lambda: figures.grid(TEN, columns=5, column_labels="abcde", row_labels="xy"),
+    "panels": lambda: figures.panels({str(k): TEN[:4] for k in range(10)}, columns=2),
+    "lines": lambda: figures.lines({"a": ([1, 2], [3, 4])}, x_label="x", y_label="y"),
+    "learning": lambda: figures.learning_curves(CURVE, EPOCHS, batches="batch", levels={"report": 127.5}),
+    "entry": lambda: figures.label_entry(TEN[:1], 5),
+    "plane": lambda: figures.plane(TEN[:9], ticks=[-1.0, 0.0, 1.0]),
+    "colour grid": lambda: figures.grid(COLOUR, columns=3, row_labels=["one", "two"], y_label="rows"),
+    "colour panels": lambda: figures.panels({"a": COLOUR[:4], "b": COLOUR[2:]}, columns=2, across=2),
+    "line panels": lambda: figures.line_panels(PANELS, x_label="x", y_labels=["y", ""], levels={"goal": 50}),
+    "log panels": lambda: figures.line_panels(PANELS, x_label="x", y_labels=["y", ""], log=True),
+    "one panel": lambda: figures.line_panels({"a": PANELS["first"]}, x_label="x", y_labels=["y"]),
+    "scatter": lambda: figures.scatter(POINTS, KINDS, ("no", "yes")),
+    "matrices": lambda: figures.matrices(TABLES, x_label="code", y_label="label", columns="abc"),
+    "bars": lambda: figures.bars({"a": {"x": 0.1, "y": 0.5}, "b": {"x": 0.3, "y": 0.0}}, x_label="nats"),
+    "rates": lambda: figures.rate_distortion(RATES, MODELS),
+    "prior": lambda: figures.against_prior(CODES),
+    "one prior": lambda: figures.against_prior({"a": CODES["model 1"]}),
+    "ratios": lambda: figures.ratios({"a": [1.0, 2, 3], "b": [2.0, 2, 2.5]}, {"b": 2.2}, "times"),
 }
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_equal_arrays_give_equal_bytes_and_alt_text(name):
-    one, other = (show.png(DRAWINGS[name]()) for _ in range(2))
-    assert one.data == other.data
-    assert one.alt
+def test_equal_arrays_give_equal_bytes(name):
+    one, other = (figures.png(DRAWINGS[name]()) for _ in range(2))
+    assert one == other
+    assert one.startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_the_picture_is_as_wide_as_said(name):
-    picture = show.png(DRAWINGS[name]())
+def test_a_picture_has_its_alt_text_and_is_as_wide_as_said(name):
+    picture = figures.image(DRAWINGS[name](), "What is seen.")
+    assert picture.alt == "What is seen."
     width = struct.unpack(">I", picture.data[16:20])[0]
-    assert width == pytest.approx(picture.width * show.DPI / 96, abs=2)
+    assert width == pytest.approx(picture.width * figures.DPI / 96, abs=2)
+
+
+BYTES = (TEN * 255).astype(np.uint8)
+KINDS_OF_IMAGES = {
+    "array": lambda x: x,
+    "float array": lambda x: x.astype(np.float32) / 255,
+    "tensor": torch.from_numpy,
+    "float tensor": lambda x: to_unit(torch.from_numpy(x)),
+    "tensor with a gradient": lambda x: to_unit(torch.from_numpy(x)).requires_grad_(),
+}
+DRAWN_OF_IMAGES = {
+    "grid": lambda x: figures.grid(x, columns=5),
+    "a list of sets": lambda x: figures.grid([x[:3], x[3:]], columns=5),
+    "panels": lambda x: figures.panels({"a": x[:4], "b": [x[4:6], x[6:8]]}, columns=2, across=2),
+    "plane": lambda x: figures.plane(x[:9], ticks=[-1.0, 0.0, 1.0]),
+    "entry": lambda x: figures.label_entry(x[:1], 5),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN_OF_IMAGES)
+def test_images_may_be_arrays_or_tensors_bytes_or_not(name):
+    drawn = {figures.png(DRAWN_OF_IMAGES[name](make(BYTES))) for make in KINDS_OF_IMAGES.values()}
+    assert len(drawn) == 1
+
+
+def test_a_list_of_sets_is_drawn_one_after_the_other():
+    whole = figures.png(figures.grid(BYTES, columns=5))
+    assert figures.png(figures.grid([BYTES[:3], torch.from_numpy(BYTES[3:])], columns=5)) == whole
+    mixed = [BYTES[:3], to_unit(torch.from_numpy(BYTES[3:]))]  # real images beside samples
+    assert figures.png(figures.grid(mixed, columns=5)) == whole
+
+
+@pytest.mark.parametrize(
+    ("draw", "values"),
+    [
+        (lambda points, kinds: figures.scatter(points, kinds, ("no", "yes")), (POINTS, KINDS)),
+        (lambda table: figures.matrices({"a": table}, x_label="x", y_label="y", columns="abc"), (TABLES["one"],)),
+        (lambda kl: figures.rate_distortion({"a": (1.0, 2.0)}, {"a": kl}), (MODELS["model 1"],)),
+        (lambda codes: figures.against_prior({"a": codes}), (CODES["model 1"],)),
+    ],
+    ids=["scatter", "matrices", "rates", "prior"],
+)
+def test_other_figures_take_tensors_too(draw, values):
+    assert figures.png(draw(*values)) == figures.png(draw(*map(torch.from_numpy, values)))
+
+
+def test_every_figure_says_what_it_takes():
+    """A reader's tooltip shows the parameters and not ``*args``."""
+    names = ["against_prior", "bars", "grid", "label_entry", "learning_curves", "line_panels", "lines", "matrices"]
+    names += ["panels", "plane", "rate_distortion", "ratios", "scatter"]
+    for name in names:
+        function = getattr(figures, name)
+        kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
+        assert not kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}, name
+        assert function.__name__ == name
+        assert function.__doc__
+        assert "alt" not in inspect.signature(function).parameters
+    assert list(inspect.signature(figures.lines).parameters) == ["series", "x_label", "y_label", "levels", "zoom"]
 
 
 def test_mosaic_puts_each_image_in_its_place():
@@ -78,7 +141,7 @@ def test_colour_images_keep_their_channels():
 def test_a_grid_shows_colours_as_they_are():
     plain = np.zeros((3, 3, 20, 20), dtype=np.float32)
     plain[[0, 1, 2], [0, 1, 2]] = 1  # red, green and blue
-    picture = Image.open(io.BytesIO(show.png(figures.grid(plain, "three", columns=3)).data)).convert("RGB")
+    picture = Image.open(io.BytesIO(figures.png(figures.grid(plain, columns=3)))).convert("RGB")
     seen = np.asarray(picture)[picture.height // 2]
     for third, colour in enumerate(np.eye(3, dtype=int) * 255):
         assert (seen[(2 * third + 1) * picture.width // 6] == colour).all()
@@ -115,7 +178,7 @@ def test_no_model_is_left_out_of_rate_and_distortion():
 
 
 def test_codes_beyond_the_limit_are_counted():
-    fig = figures.against_prior({"far": np.array([[-50.0, 0.1, 0.1, 50]])}, "far", limit=6.0)
+    fig = figures.against_prior({"far": np.array([[-50.0, 0.1, 0.1, 50]])})
     heights = [bar.get_height() for bar in fig.axes[0].patches]
     width = 12 / 48
     assert [h * width for h in (heights[0], heights[24], heights[-1])] == pytest.approx([0.25, 0.5, 0.25])
@@ -130,16 +193,16 @@ def test_style_does_not_leak_into_the_notebook():
 
 
 def test_tables_show_the_share_of_each_row():
-    ax = figures.matrices({"a": np.array([[1, 3], [0, 0]])}, "a", x_label="", y_label="", columns="xy").axes[0]
+    ax = figures.matrices({"a": np.array([[1, 3], [0, 0]])}, x_label="", y_label="", columns="xy").axes[0]
     assert [(*text.get_position(), text.get_text()) for text in ax.texts] == [(0, 0, "25"), (1, 0, "75")]
 
 
 def test_bars_of_all_groups_have_one_scale():
-    left, right = figures.bars({"a": {"x": 0.1}, "b": {"x": 0.5}}, "bars", x_label="nats").axes
+    left, right = figures.bars({"a": {"x": 0.1}, "b": {"x": 0.5}}, x_label="nats").axes
     assert left.get_xlim() == right.get_xlim()
 
 
 def test_a_curve_that_is_not_in_the_first_panel_has_no_marker_in_the_legend():
     long = (range(100), range(100))
-    fig = figures.line_panels({"a": {"one": long}, "b": {"two": long}}, "lines", x_label="x", y_labels=["", ""])
+    fig = figures.line_panels({"a": {"one": long}, "b": {"two": long}}, x_label="x", y_labels=["", ""])
     assert [line.get_marker() for line in fig.legends[0].get_lines()] == ["", ""]

@@ -4,13 +4,34 @@ import math
 from collections import Counter
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
-from lab_utils import conditions, losses, recipes, repro, steps, training
+from lab_utils import losses
+from lab_utils.data import augment
 from lab_utils.data.batches import to_unit
-from lab_utils.recipes import DCGAN, PROJECT, REPORT, WGAN_GP
+from lab_utils.run import Run
+from lab_utils.training import acgan, infogan
+from lab_utils.training.conditions import nothing
+from lab_utils.training.fit import Batches, Watching, fit
+from lab_utils.training.gan import (
+    DCGAN,
+    PROJECT,
+    REPORT,
+    WGAN_GP,
+    Game,
+    discriminator_turn,
+    gan_step,
+    generator_turn,
+    make_gan,
+    plain_gan_step,
+    recipe_table,
+    samples,
+    train_gan,
+    with_noise,
+)
 
 NOISE = 4  # width of the noise, beside which the condition stands
 WEIGHT, CONTINUOUS = 0.7, 0.3  # of the terms that read the condition
@@ -41,17 +62,17 @@ def codes_read(logits, c):
 
 
 KINDS = {  # condition, heads, the terms that read it by hand, and the names of D's terms and of G's
-    "nothing": (lambda stream: conditions.nothing(), {}, lambda logits, c: 0.0, set(), set()),
+    "nothing": (lambda stream: nothing(), {}, lambda logits, c: 0.0, set(), set()),
     "attributes": (
-        lambda stream: conditions.attributes([2, 0], stream, WEIGHT),
+        lambda stream: acgan.attributes([2, 0], stream, WEIGHT),
         {"attributes": 2}, attributes_read, {"class_real"}, {"class"},
     ),
     "attributes of fakes": (
-        lambda stream: conditions.attributes([2, 0], stream, WEIGHT, on_fakes=True),
+        lambda stream: acgan.attributes([2, 0], stream, WEIGHT, on_fakes=True),
         {"attributes": 2}, attributes_read, {"class_real", "class_fake"}, {"class"},
     ),
     "codes": (
-        lambda stream: conditions.codes([3, 2], 1, stream, WEIGHT, CONTINUOUS),
+        lambda stream: infogan.codes([3, 2], 1, stream, WEIGHT, CONTINUOUS),
         {"code": 6}, codes_read, {"entropy_fake", "error_fake"}, {"entropy", "error"},
     ),
 }  # fmt: skip
@@ -65,13 +86,13 @@ def kind(request):
 def players(run, recipe, kind="nothing"):
     """Two networks, always with the same weights for a recipe and a kind, and the condition from a fresh stream."""
     make, heads, *_ = KINDS[kind]
-    condition = make(run.generator("condition"))
-    return recipes.make_gan(run, "toy", recipe, NOISE + condition.width, heads, width=8, side=16), condition
+    condition = make(run.rng("condition"))
+    return make_gan(run, "toy", recipe, NOISE + condition.width, heads, width=8, side=16), condition
 
 
 def game(run, recipe, kind="nothing", on_real=None):
     gan, condition = players(run, recipe, kind)
-    return gan, steps.gan_step(gan, run, run.generator("noise"), recipe, condition, on_real)
+    return gan, gan_step(Game(gan, run, run.rng("noise"), recipe, condition, on_real))
 
 
 def play(run, recipe, tiles, kind="nothing", n=5):
@@ -123,13 +144,13 @@ def test_equal_seeds_give_equal_weights(run, tiles, recipe, kind):
         after = state(getattr(again, part))
         for name, value in getattr(gan, part).state_dict().items():
             assert torch.equal(value, after[name]), name
-    other, _ = play(repro.Run(1, run.device, run.precision), recipe, tiles, kind)
+    other, _ = play(Run(1, run.device, run.precision), recipe, tiles, kind)
     assert not equal(weights(gan.generator), weights(other.generator))
 
 
 def test_weights_depend_on_the_name(run):
     one, same, other = (
-        recipes.make_gan(run, name, DCGAN, NOISE, {}, width=8, side=16) for name in ("faces", "faces", "digits")
+        make_gan(run, name, DCGAN, NOISE, {}, width=8, side=16) for name in ("faces", "faces", "digits")
     )
     for part in ("generator", "discriminator"):
         assert equal(weights(getattr(one, part)), weights(getattr(same, part)))
@@ -148,12 +169,27 @@ def test_optimisers_have_the_rates_and_momentum_of_the_recipe(run, recipe):
         assert {id(p) for p in group["params"]} == {id(p) for p in network.parameters()}
 
 
-def test_a_recipe_is_what_its_source_says():
-    assert (REPORT.discriminator_steps, REPORT.generator_steps) == (1, 2)  # report C: two G steps for each of D
-    assert (WGAN_GP.discriminator_steps, WGAN_GP.generator_steps, WGAN_GP.penalty) == (5, 1, 10)
-    assert (WGAN_GP.betas, WGAN_GP.norm) == ((0.0, 0.9), "none")  # the penalty is of each image: no batch norm
-    assert (DCGAN.generator_rate, DCGAN.betas[0], DCGAN.norm) == (2e-4, 0.5, "batch")
-    assert PROJECT.norm == "spectral"
+def test_a_page_says_of_the_recipes_what_their_sources_say():
+    table = recipe_table(REPORT, DCGAN, WGAN_GP, PROJECT).set_index("recipe")
+    assert table["D : G steps"].tolist() == ["1 : 2", "1 : 2", "5 : 1", "1 : 1"]  # report C: two G steps for each of D
+    assert table["loss"].tolist() == ["non-saturating", "non-saturating", "wasserstein", "hinge"]
+    assert table["rates of D, G"].tolist()[:2] == ["0.001, 0.001", "0.0002, 0.0002"]
+    assert table["Adam's β"].tolist() == ["0.9, 0.999", "0.5, 0.999", "0, 0.9", "0, 0.9"]
+    assert table["penalty λ"].tolist() == ["none", "none", "10", "none"]
+    assert table["average of G"].tolist() == ["none", "none", "none", "decay 0.995"]
+    assert table["real images mirrored"].tolist() == ["none", "none", "none", "half"]
+
+
+def test_a_critic_with_a_penalty_judges_each_image_alone(run, tiles, recipe):
+    """The penalty is of each image, so that batch norm, which lets images speak of one another, would spoil it."""
+    discriminator = players(run, recipe)[0].discriminator
+    x = to_unit(tiles[0]) * 2 - 1
+    with torch.no_grad():
+        discriminator.eval()(x)  # spectral norm moves its estimate in training
+        if recipe.norm == "batch":
+            discriminator.train()
+        alike = torch.allclose(discriminator(x[:8])["real"], discriminator(x)["real"][:8], atol=1e-5)
+    assert alike == (recipe in (WGAN_GP, PROJECT))
 
 
 @pytest.mark.parametrize("batch_size", [40, 32, 16])
@@ -178,7 +214,7 @@ def test_an_epoch_shows_the_discriminator_each_image_once(run, tiles, recipe, ba
         seen.extend(((upper[is_real].mean(1) - 20) / 5).round().int().tolist())
 
     gan.discriminator.register_forward_pre_hook(look)
-    training.fit(step, tiles, name="toy", epochs=1, batch_size=batch_size, stream=run.generator("order"))
+    fit(step, Batches(tiles, batch_size, run.rng("order")), 1, name="toy")
     assert Counter(seen) == Counter(range(40))
 
 
@@ -191,14 +227,13 @@ def test_the_gradients_of_the_discriminator_are_asked_for_again_after_a_step(run
 
 def test_each_turn_leaves_the_others_weights_as_they_were(run, tiles, recipe, kind):
     gan, condition = players(run, recipe, kind)
-    batch, stream = tuple(t[:8] for t in tiles), run.generator("noise")
+    played, batch = Game(gan, run, run.rng("noise"), recipe, condition), tuple(t[:8] for t in tiles)
     for turn, moved, still in [
-        (lambda: steps.discriminator_turn(gan, run, stream, recipe, condition, None, batch), "discriminator",
-         "generator"),
-        (lambda: steps.generator_turn(gan, run, stream, recipe, condition, batch), "generator", "discriminator"),
-    ]:  # fmt: skip
+        (discriminator_turn, "discriminator", "generator"),
+        (generator_turn, "generator", "discriminator"),
+    ]:
         before = {part: weights(getattr(gan, part)) for part in (moved, still)}
-        turn()
+        turn(played, batch)
         assert equal(weights(getattr(gan, still)), before[still])
         assert not equal(weights(getattr(gan, moved)), before[moved])
 
@@ -238,12 +273,73 @@ def test_the_generators_turn_asks_for_no_gradient_of_the_discriminator(run, tile
     assert equal([p.grad for p in gan.discriminator.parameters()], kept[-1])
 
 
+@pytest.mark.parametrize("recipe", [DCGAN, replace(PROJECT, mirror=False, average=0.0)], ids=lambda r: r.name)
+def test_the_step_that_is_shown_is_the_step_that_is_taken(run, tiles, recipe):
+    """plain_gan_step is gan_step for a plain game in float32, one step of either network."""
+    recipe = replace(recipe, generator_steps=1)
+    (gan, step), (plain, _) = game(run, recipe), players(run, recipe)
+    noise = run.rng("noise")
+    for i in range(3):
+        batch = tiles[0][8 * i : 8 * i + 8]
+        terms = step(batch)
+        noises = tuple(torch.randn(8, NOISE, generator=noise) for _ in range(2))
+        by_hand = plain_gan_step(plain, recipe, to_unit(batch) * 2 - 1, noises)
+        assert set(by_hand) == {"discriminator", "generator"}
+        for name, value in by_hand.items():
+            assert not value.requires_grad
+            assert value.item() == pytest.approx(terms[name].item(), rel=1e-4), name
+    for one, other in zip(gan.networks, plain.networks, strict=True):
+        for (name, p), q in zip(one.named_parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-5, msg=name)
+
+
+# Whole trainings.
+
+
+def test_a_gan_is_trained_as_its_parts_say(run, tiles, recipe, kind):
+    """train_gan is gan_step and fit, with random streams named after its purposes."""
+    gan, condition = players(run, recipe, kind)
+    told = {"name": "toy", "epochs": 2, "batch_size": 8, "condition": condition, "log_every": 5}
+    history = train_gan(run, gan, tiles, recipe, purposes=("noise", "images"), **told)
+    reference, step = game(run, recipe, kind)
+    seen = Batches(tiles, 8 * recipe.discriminator_steps, run.rng("images"))
+    watching = Watching(log_every=1 if recipe is WGAN_GP else 5)
+    by_hand = fit(step, seen, 2, name="toy", after_step=reference.after_step, watching=watching)
+    pd.testing.assert_frame_equal(history.curve, by_hand.curve, check_exact=True)
+    pd.testing.assert_frame_equal(history.epochs, by_hand.epochs, check_exact=True)
+    assert len(history.curve) == 2  # as many points whatever a step takes
+    for one, other in zip(gan.networks, reference.networks, strict=True):
+        assert all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
+
+
+def test_a_training_told_no_condition_is_a_plain_game(run, tiles):
+    scores = []
+    watching = {"evaluate": lambda: scores.append(1) or {"score": 2.0}}
+    history = train_gan(
+        run, players(run, DCGAN)[0], tiles[:1], DCGAN, name="toy", epochs=2, batch_size=20,
+        on_real=lambda discriminator, images: {"extra": discriminator(to_unit(images))["real"].mean()}, **watching,
+    )  # fmt: skip
+    assert set(history.epochs) == {
+        "epoch", "train_discriminator", "train_generator", "train_real", "train_fake", "train_extra", "score"
+    }  # fmt: skip
+    assert len(scores) == 2
+
+
+def test_a_whole_training_that_diverges_ends_early_with_weights_that_draw(run, tiles, recipe):
+    wild = replace(recipe, generator_rate=1e20, discriminator_rate=1e20)
+    gan, _ = players(run, wild)
+    history = train_gan(run, gan, tiles[:1], wild, name="toy", epochs=4, batch_size=4)
+    assert "the weights from before that epoch are kept" in history.ended
+    for network in gan.networks:
+        assert all(value.isfinite().all() for value in network.state_dict().values())
+
+
 # The moving average.
 
 
 def test_the_sampler_is_the_generator_unless_the_recipe_averages(run, tiles, recipe):
     gan, _ = play(run, recipe, tiles)
-    z = torch.randn(6, NOISE, generator=run.generator("z"))
+    z = torch.randn(6, NOISE, generator=run.rng("z"))
     gan.generator.eval()
     gan.sampler.eval()
     with torch.no_grad():
@@ -303,13 +399,13 @@ def assert_equal_gradients(one, other):
 def test_which_images_teach_the_discriminator_and_its_heads(run, tiles, recipe, kind):
     batch = tuple(t[:12] for t in tiles)
     gan, condition = players(run, recipe, kind)
-    terms = steps.discriminator_turn(gan, run, run.generator("noise"), recipe, condition, None, batch)
+    terms = discriminator_turn(Game(gan, run, run.rng("noise"), recipe, condition), batch)
 
     reference, condition = players(run, recipe, kind)
-    stream, read = run.generator("noise"), KINDS[kind][2]
+    stream, read = run.rng("noise"), KINDS[kind][2]
     real = to_unit(batch[0]) * 2 - 1
     if recipe is PROJECT:
-        real = steps.mirror(real, stream)
+        real = augment.mirrored(real, stream)
     fake, c = fakes(reference, condition, batch, stream)
     fake = fake.detach()
     on_real, on_fake = reference.discriminator(real), reference.discriminator(fake)
@@ -334,10 +430,10 @@ def test_which_images_teach_the_discriminator_and_its_heads(run, tiles, recipe, 
 def test_the_generator_hears_the_condition_in_every_case(run, tiles, recipe, kind):
     batch = tuple(t[:12] for t in tiles)
     gan, condition = players(run, recipe, kind)
-    terms = steps.generator_turn(gan, run, run.generator("noise"), recipe, condition, batch)
+    terms = generator_turn(Game(gan, run, run.rng("noise"), recipe, condition), batch)
 
     reference, condition = players(run, recipe, kind)
-    drawn, c = fakes(reference, condition, batch, run.generator("noise"))
+    drawn, c = fakes(reference, condition, batch, run.rng("noise"))
     logits = reference.discriminator(drawn)
     fake, read = logits["real"], KINDS[kind][2](logits, c)
     entropy = F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
@@ -353,8 +449,8 @@ def test_what_fakes_are_told_teaches_the_class_head_only_if_it_is_asked_to(run, 
     heads = []
     for seed in ("one", "another"):  # other noise and another order of attributes, the same real images
         gan, _ = players(run, DCGAN, kind)
-        condition = KINDS[kind][0](run.generator(seed))
-        steps.discriminator_turn(gan, run, run.generator(seed), DCGAN, condition, None, tuple(t[:12] for t in tiles))
+        condition = KINDS[kind][0](run.rng(seed))
+        discriminator_turn(Game(gan, run, run.rng(seed), DCGAN, condition), tuple(t[:12] for t in tiles))
         heads.append(gan.discriminator.heads)
     assert torch.equal(heads[0]["attributes"].weight, heads[1]["attributes"].weight) == (not taught)
     assert not torch.equal(heads[0]["real"].weight, heads[1]["real"].weight)
@@ -366,7 +462,7 @@ def test_the_class_term_of_real_images_is_not_in_the_generators_loss(run, tiles)
     seen = []
     for real in (images, 255 - images):
         gan, condition = players(run, DCGAN, "attributes")
-        seen.append(steps.generator_turn(gan, run, run.generator("noise"), DCGAN, condition, (real, table)))
+        seen.append(generator_turn(Game(gan, run, run.rng("noise"), DCGAN, condition), (real, table)))
     assert seen[0] == seen[1]
 
 
@@ -391,7 +487,7 @@ def test_only_a_recipe_that_says_so_mirrors_real_images(run, tiles, mirror):
     seen = []
     gan.discriminator.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
     recipe = replace(PROJECT, mirror=mirror)
-    steps.discriminator_turn(gan, run, run.generator("noise"), recipe, condition, None, tiles)
+    discriminator_turn(Game(gan, run, run.rng("noise"), recipe, condition), tiles)
     x = to_unit(tiles[0]) * 2 - 1
     same, mirrored = ((seen[0] == other).flatten(1).all(1) for other in (x, x.flip(3)))
     assert (same ^ mirrored).all()
@@ -403,11 +499,11 @@ def test_only_a_recipe_that_says_so_mirrors_real_images(run, tiles, mirror):
 
 def test_attributes_are_pairs_of_off_and_on():
     table = torch.tensor([[1.0, 0.0], [0.25, 1.0]])
-    assert conditions.pairs(table).tolist() == [[0, 1, 1, 0], [0.75, 0.25, 0, 1]]
+    assert acgan.pairs(table).tolist() == [[0, 1, 1, 0], [0.75, 0.25, 0, 1]]
 
 
 def test_a_plain_gan_is_told_nothing(run, tiles):
-    condition = conditions.nothing()
+    condition = nothing()
     c = condition.draw(*tiles)
     assert c.shape == (40, 0)
     assert c.dtype == torch.float32
@@ -416,7 +512,7 @@ def test_a_plain_gan_is_told_nothing(run, tiles):
 
 
 def test_fake_images_are_told_the_attributes_of_real_ones_in_another_order(run, tiles):
-    condition = conditions.attributes([2, 0], run.generator("condition"), WEIGHT)
+    condition = acgan.attributes([2, 0], run.rng("condition"), WEIGHT)
     table = tiles[1]
     real = condition.of_real(*tiles)
     assert condition.width == 4
@@ -426,12 +522,12 @@ def test_fake_images_are_told_the_attributes_of_real_ones_in_another_order(run, 
         assert Counter(map(tuple, drawn.tolist())) == Counter(map(tuple, real.tolist()))
         assert not torch.equal(drawn, real)
     assert not torch.equal(first, second)
-    again = conditions.attributes([2, 0], run.generator("condition"), WEIGHT).draw(*tiles)
+    again = acgan.attributes([2, 0], run.rng("condition"), WEIGHT).draw(*tiles)
     assert torch.equal(first, again)
 
 
 def test_codes_are_one_hot_and_uniform(run, tiles):
-    condition = conditions.codes([3, 2], 2, run.generator("condition"), WEIGHT, CONTINUOUS)
+    condition = infogan.codes([3, 2], 2, run.rng("condition"), WEIGHT, CONTINUOUS)
     assert condition.width == 7
     c = torch.cat([condition.draw(*tiles) for _ in range(75)])  # 3,000
     assert c.shape == (3000, 7)
@@ -451,23 +547,23 @@ def test_codes_are_one_hot_and_uniform(run, tiles):
 
 
 def test_draw_codes_depends_on_its_stream_alone(run):
-    one, same = (conditions.draw_codes(20, [4], 1, run.generator("c")) for _ in range(2))
+    one, same = (infogan.draw_codes(20, [4], 1, run.rng("c")) for _ in range(2))
     assert torch.equal(one, same)
-    assert not torch.equal(one, conditions.draw_codes(20, [4], 1, run.generator("d")))
+    assert not torch.equal(one, infogan.draw_codes(20, [4], 1, run.rng("d")))
 
 
 def test_attributes_are_read_by_cross_entropy(run):
-    condition = conditions.attributes([2, 0], run.generator("condition"), WEIGHT)
+    condition = acgan.attributes([2, 0], run.rng("condition"), WEIGHT)
     logits = torch.tensor([[2.0, -1.0], [0.0, 3.0]])
-    c = conditions.pairs(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    c = acgan.pairs(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
     hand = -(F.logsigmoid(logits[0, 0]) + F.logsigmoid(-logits[0, 1]) + F.logsigmoid(-logits[1]).sum()) / 4
     assert condition.read({"attributes": logits}, c)["class"].item() == pytest.approx(WEIGHT * hand.item())
 
 
 def test_codes_are_read_by_cross_entropy_and_squared_error(run):
-    stream = run.generator("condition")
-    condition = conditions.codes([3, 2], 2, stream, WEIGHT, CONTINUOUS)
-    c = conditions.draw_codes(9, [3, 2], 2, stream)
+    stream = run.rng("condition")
+    condition = infogan.codes([3, 2], 2, stream, WEIGHT, CONTINUOUS)
+    c = infogan.draw_codes(9, [3, 2], 2, stream)
     logits = torch.randn(9, 7, generator=stream)
     terms = condition.read({"code": logits, "real": logits[:, :1]}, c)
     three, two = (F.cross_entropy(logits[:, s], c[:, s].argmax(1)) for s in (slice(0, 3), slice(3, 5)))
@@ -478,8 +574,8 @@ def test_codes_are_read_by_cross_entropy_and_squared_error(run):
 
 
 def test_a_single_categorical_code_has_no_error(run):
-    stream = run.generator("condition")
-    condition = conditions.codes([10], 0, stream, 1.0, 1.0)
+    stream = run.rng("condition")
+    condition = infogan.codes([10], 0, stream, 1.0, 1.0)
     c = condition.draw(torch.zeros(7, 1))
     assert c.shape == (7, 10)
     terms = condition.read({"code": torch.zeros(7, 10)}, c)
@@ -488,11 +584,11 @@ def test_a_single_categorical_code_has_no_error(run):
 
 
 def test_noise_stands_before_the_condition(run):
-    c = conditions.draw_codes(5, [3], 1, run.generator("c"))
-    given = steps.with_noise(c, 10, run.generator("noise"))
+    c = infogan.draw_codes(5, [3], 1, run.rng("c"))
+    given = with_noise(c, 10, run.rng("noise"))
     assert given.shape == (5, 10)
     assert torch.equal(given[:, 6:], c)
-    assert torch.equal(given[:, :6], torch.randn(5, 6, generator=run.generator("noise")))
+    assert torch.equal(given[:, :6], torch.randn(5, 6, generator=run.rng("noise")))
 
 
 # Training that goes wrong.
@@ -502,47 +598,45 @@ def test_noise_stands_before_the_condition(run):
 def test_a_game_that_diverges_ends_with_a_line_and_weights_that_draw(run, tiles, recipe, batch_size, capsys):
     wild = replace(recipe, generator_rate=1e20, discriminator_rate=1e20)
     gan, step = game(run, wild)
-    history = training.fit(
-        step, tiles, name="toy", epochs=4, batch_size=batch_size, stream=run.generator("order"),
-        after_step=gan.after_step, keep=[gan.generator, gan.discriminator, gan.sampler],
-    )  # fmt: skip
+    batches = Batches(tiles, batch_size, run.rng("order"))
+    history = fit(step, batches, 4, name="toy", after_step=gan.after_step, restore_on_failure=gan.networks)
     printed = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("toy: epoch")]
     assert printed == [f"toy: {history.ended}"]
     assert history.ended
     for network in (gan.generator, gan.discriminator, gan.sampler):
         assert all(value.isfinite().all() for value in network.state_dict().values())
     with torch.no_grad():
-        assert gan.sampler.eval()(torch.randn(6, NOISE, generator=run.generator("z"))).isfinite().all()
+        assert gan.sampler.eval()(torch.randn(6, NOISE, generator=run.rng("z"))).isfinite().all()
 
 
 def test_coarse_is_the_mean_of_each_square(run, tiles):
     x = tiles[0].float()
-    seen = conditions.coarse(x, side=4)
+    seen = infogan.coarse(x, side=4)
     assert seen.shape == x.shape
     square = x[:, :, 4:8, 8:12]
     torch.testing.assert_close(seen[:, :, 4:8, 8:12], square.mean((2, 3), keepdim=True).expand_as(square))
-    torch.testing.assert_close(conditions.coarse(seen, side=4), seen)
+    torch.testing.assert_close(infogan.coarse(seen, side=4), seen)
 
 
 def test_a_head_that_sees_through_a_function_is_blind_to_what_it_removes(run, tiles):
     """With images seen as black, the code cannot be read: neither turn of its terms reaches the generator."""
-    condition = conditions.codes([3], 0, run.generator("codes"), 1.0, 0.0, through=torch.zeros_like)
-    gan = recipes.make_gan(run, "toy", recipes.PROJECT, NOISE + 3, {"code": 3}, width=8, side=16)
-    step = steps.gan_step(gan, run, run.generator("noise"), recipes.PROJECT, condition)
+    condition = infogan.codes([3], 0, run.rng("codes"), 1.0, 0.0, view=torch.zeros_like)
+    gan = make_gan(run, "toy", PROJECT, NOISE + 3, {"code": 3}, width=8, side=16)
+    step = gan_step(Game(gan, run, run.rng("noise"), PROJECT, condition))
     for _ in range(30):
         scalars = step(tiles[0])
     assert scalars["entropy"] > 0.8 * math.log(3)
     fake = gan.generator(torch.randn(4, NOISE + 3)).requires_grad_()
-    logits = gan.discriminator(condition.through(fake))["code"]
+    logits = gan.discriminator(condition.view(fake))["code"]
     (gradient,) = torch.autograd.grad(logits.sum(), fake, allow_unused=True)
     assert gradient is None or not gradient.any()
 
 
 def test_samples_are_in_the_unit_range_and_do_not_depend_on_the_batch(run, tiles):
-    gan, _ = play(run, recipes.PROJECT, tiles)
+    gan, _ = play(run, PROJECT, tiles)
     z = torch.randn(7, gan.generator.inputs, generator=torch.Generator().manual_seed(0))
-    drawn = recipes.samples(gan, z)
+    drawn = samples(gan, z)
     assert drawn.shape == (7, 3, 16, 16)
     assert 0 <= drawn.min() < drawn.max() <= 1
-    torch.testing.assert_close(recipes.samples(gan, z, batch=3), drawn)
+    torch.testing.assert_close(samples(gan, z, batch=3), drawn)
     assert gan.generator.training

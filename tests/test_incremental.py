@@ -9,37 +9,70 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from test_report import FIGURE, METRICS, PARAMETERS, alive, wait_for
 
-from lab_utils.catalogue import NOTEBOOKS
+from lab_utils import handover
 from lab_utils.config import ROOT
-from lab_utils.report import cache
-from lab_utils.report.files import locked
+from lab_utils.files import locked
+from lab_utils.report import depends
 
-# A catalogue of two toys. The first imports a module that imports another; the second uses data and a third module.
+# The report of two toy notebooks, whose labs are files of the package. The first imports a module that imports another
+# and shows a source, a metric and a reading; the second uses data and a third module.
 MAIN = """
 import signal, sys
 from pathlib import Path
 from lab_utils import config
-from lab_utils.catalogue import Notebook
 from lab_utils.data import digits
-from lab_utils.report.__main__ main_import
+from lab_utils.labs import first, second
+from lab_utils.report.__main__ import main
 digits.load = lambda data_dir: Path(data_dir, "MNIST/raw/a").read_text()
 digits.describe = lambda text: {"source": "mnist", "train": 1, "test": 1, "sha256": text}
 config.gpu_present = lambda: Path("gpu").exists()
-toy = dict(question="?", deliverables={"toy.1": "Pictures", "toy.2": "A line"}, metrics={})
-catalogue = {
-    "01_first": Notebook(title="First", data=(), **toy),
-    "02_second": Notebook(title="Second", data=("digits",), **toy),
-}
 for name in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs are born deaf to the first
     signal.signal(name, signal.default_int_handler)
-sys.exit(main(sys.argv[1:], catalogue=catalogue))
-""".replace("__main__ main_import", "__main__ import main")
+sys.exit(main(sys.argv[1:], labs={lab.name: lab for lab in (first.LAB, second.LAB)}))
+"""
+LAB = """
+from dataclasses import dataclass
+from lab_utils.labs.spec import Claim, Deliverable, HOLDS, Lab, Metric, Tolerance, always
+
+@dataclass(frozen=True)
+class Settings:
+    steps: int = 1281
+    sides: tuple[int, ...] = (28, 28)
+
+READING = always("The loss is {a.loss}.")
+LAB = Lab(
+    name=NAME, title=TITLE, question="?", data=DATA, profiles={"quick": Settings(), "full": Settings(steps=5000)},
+    deliverables={"toy.1": Deliverable("Pictures"), "toy.2": Deliverable("A line")},
+    metrics={"a.loss": Metric("Loss", "nats/image", Tolerance(relative=0.1), targets={"quick": 2.0})},
+    readings={"loss": READING},
+    claims=(Claim("It is small.", "A", READING, {"always": HOLDS}, ("01/toy.1",)),),
+)
+"""
+# What trains in these toys, and what it imports.
+STEP = '''"""Steps."""
+
+from lab_utils.training.toy_losses import loss
+
+
+def step():
+    """One step."""
+    return loss()
+'''
+SHOWING = f"""
+from lab_utils.training import toy_step
+from IPython.display import display
+display({{{handover.SOURCE!r}: {{"module": "lab_utils.training.toy_step", "name": "step"}},
+         "text/markdown": "```python\\n" + "as it " + "ran\\n```"}}, raw=True)
+display({{{handover.READING!r}: {{"name": "loss", "values": {{"a.loss": 1.5}}}},
+         "text/markdown": "as it " + "ran"}}, raw=True)
+"""
 
 
 def toy(name: str, *cells: tuple[str, ...]) -> nbformat.NotebookNode:
@@ -47,7 +80,7 @@ def toy(name: str, *cells: tuple[str, ...]) -> nbformat.NotebookNode:
     return new_notebook(cells=[new_markdown_cell(f"# {name}\n\nAs it was.", id="words"), *code])
 
 
-FIRST = toy("First", PARAMETERS, ("from lab_utils.report import tables", "toy.2"), (FIGURE, "toy.1"), (METRICS,))
+FIRST = toy("First", PARAMETERS, (SHOWING, "toy.2"), (FIGURE, "toy.1"), (METRICS,))
 SECOND = toy("Second", PARAMETERS, ("import os\nfrom lab_utils.metrics import light", "toy.2"), ("print(os.getpid())",))
 
 
@@ -57,6 +90,12 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("finished")
     shutil.copytree(ROOT / "lab_utils", root / "lab_utils", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "lab_utils/metrics/light.py").write_text("X = 1\n")
+    (root / "lab_utils/training/toy_step.py").write_text(STEP)
+    (root / "lab_utils/training/toy_losses.py").write_text("def loss():\n    return 1\n")
+    (root / "lab_utils/labs/__init__.py").write_text("from lab_utils.labs import first, second\nLABS = {}\n")
+    for name, (number, data) in {"first": ("01", ()), "second": ("02", ("digits",))}.items():
+        facts = f"NAME, TITLE, DATA = '{number}_{name}', '{name.capitalize()}', {data!r}"
+        (root / f"lab_utils/labs/{name}.py").write_text(f"{facts}\n{LAB}")
     (root / "requirements.lock").write_text("a==1\n")
     (root / "main.py").write_text(MAIN)
     (root / "data/MNIST/raw").mkdir(parents=True)
@@ -119,11 +158,7 @@ def test_nothing_to_do_is_one_line_each_and_changes_nothing(project):
 
 
 def code_cell(root):
-    edit(
-        root / "notebooks/01_first.ipynb",
-        "from lab_utils.report import tables",
-        "from lab_utils.report import tables  # !",
-    )
+    edit(root / "notebooks/01_first.ipynb", "import toy_step", "import toy_step  # !")
 
 
 def words(root):
@@ -134,8 +169,60 @@ def tag(root):
     edit(root / "notebooks/02_second.ipynb", '"toy.2"', '"toy.9"')
 
 
+def setting(root):
+    edit(root / "lab_utils/labs/first.py", "steps: int = 1281", "steps: int = 1500")
+
+
+def settings(root):
+    edit(root / "lab_utils/labs/second.py", "(28, 28)", "(14, 14, 7)")
+
+
+def setting_of_another_profile(root):
+    edit(root / "lab_utils/labs/first.py", "steps=5000", "steps=6000")
+
+
+def title(root):
+    edit(root / "lab_utils/labs/first.py", "'First'", "'Foremost'")
+
+
+def target(root):
+    edit(root / "lab_utils/labs/first.py", '"quick": 2.0', '"quick": 1.0')
+
+
+def tolerance(root):
+    edit(root / "lab_utils/labs/second.py", "relative=0.1", "relative=0.2")
+
+
+def unit(root):
+    edit(root / "lab_utils/labs/first.py", "nats/image", "bits/image")
+
+
+def deliverable(root):
+    edit(root / "lab_utils/labs/first.py", '"Pictures"', '"Drawings"')
+
+
+def claim(root):
+    edit(root / "lab_utils/labs/second.py", "It is small.", "It is large.")
+
+
+def reading(root):
+    edit(root / "lab_utils/labs/first.py", "The loss is", "The loss became")
+
+
 def imported_by_imported(root):
-    edit(root / "lab_utils/catalogue.py", "FALLBACKS = {", "# changed\nFALLBACKS = {")
+    edit(root / "lab_utils/training/toy_losses.py", "return 1", "return 2")
+
+
+def step_that_trains(root):
+    edit(root / "lab_utils/training/toy_step.py", "return loss()", "return 2 * loss()")
+
+
+def docstring_that_a_page_shows(root):
+    edit(root / "lab_utils/training/toy_step.py", '"""One step."""', '"""One step more."""')
+
+
+def comment(root):
+    (root / "lab_utils/metrics/light.py").write_text("# A comment.\nX = 1  # and another\n")
 
 
 def imported(root):
@@ -143,11 +230,12 @@ def imported(root):
 
 
 def new_module(root):
-    (root / "lab_utils/report/__init__.py").write_text("from lab_utils import config\n")
+    (root / "lab_utils/training/__init__.py").write_text("from lab_utils import config\n")
 
 
 def not_imported(root):
-    edit(root / "lab_utils/losses.py", '"""', '""" ')
+    with open(root / "lab_utils/losses.py", "a") as file:
+        file.write("X = 1\n")
 
 
 def renderer(root):
@@ -196,13 +284,28 @@ def nothing(root):
 
 
 HOLDS = "holds"
+LAB_SAYS = "rendered again: its lab's words changed"
+OTHERS = "rendered again: what it says of other notebooks changed"
 MATRIX = [  # what is touched, what is asked for beside it, what becomes of the two notebooks
     (code_cell, (), "runs: its code cells changed", HOLDS),
     (words, (), HOLDS, "rendered again: its prose changed"),
     (tag, (), HOLDS, "rendered again: its prose changed"),
-    (imported_by_imported, (), "runs: lab_utils/catalogue.py changed", "rendered again: what renders it changed"),
+    (setting, (), "runs: steps is 1,500, was 1,281", HOLDS),
+    (settings, (), HOLDS, "runs: sides is (14, 14, 7), was (28, 28)"),
+    (setting_of_another_profile, (), LAB_SAYS, HOLDS),
+    (title, (), LAB_SAYS, OTHERS),  # which links to it
+    (target, (), LAB_SAYS, HOLDS),
+    (tolerance, (), HOLDS, LAB_SAYS),
+    (unit, (), LAB_SAYS, HOLDS),
+    (deliverable, (), LAB_SAYS, HOLDS),
+    (claim, (), HOLDS, LAB_SAYS),
+    (reading, (), LAB_SAYS, HOLDS),
+    (imported_by_imported, (), "runs: lab_utils/training/toy_losses.py changed", HOLDS),
+    (step_that_trains, (), "runs: lab_utils/training/toy_step.py changed", HOLDS),
+    (docstring_that_a_page_shows, (), "rendered again: a source that it shows changed", HOLDS),
+    (comment, (), HOLDS, HOLDS),
     (imported, (), HOLDS, "runs: lab_utils/metrics/light.py changed"),
-    (new_module, (), "runs: lab_utils/config.py, lab_utils/report/__init__.py changed", "rendered again: what"),
+    (new_module, (), "runs: lab_utils/config.py, lab_utils/training/__init__.py changed", HOLDS),
     (not_imported, (), HOLDS, HOLDS),
     (renderer, (), "rendered again: what renders it changed", "rendered again: what renders it changed"),
     (data, (), HOLDS, "runs: the digits changed"),
@@ -217,6 +320,18 @@ MATRIX = [  # what is touched, what is asked for beside it, what becomes of the 
     (executed_removed, (), "runs: its executed notebook is not there or was altered", HOLDS),
     (index_tampered_with, (), HOLDS, HOLDS),
 ]
+
+
+SAID = {  # what stands after that on pages and in the index, by what was touched
+    title: {"html/01_first.html": "Foremost", "html/02_second.html": "01 Foremost", "index.html": "01 Foremost"},
+    target: {"html/01_first.html": "≤ 1.000", "index.html": "≤ 1.000 not met"},
+    unit: {"html/01_first.html": "bits/image", "metrics/01_first.json": '"bits/image"'},
+    deliverable: {"index.html": "toy.1 Drawings"},
+    claim: {"index.html": "It is large."},
+    reading: {"html/01_first.html": "The loss became 1.500.", "index.html": "The loss became 1.500."},
+    docstring_that_a_page_shows: {"html/01_first.html": '"""One step more."""'},
+    words: {"html/02_second.html": "As it is now."},
+}
 
 
 @pytest.mark.parametrize(
@@ -237,8 +352,14 @@ def test_what_is_touched_decides_what_runs(project, touch, arguments, first, sec
     assert ran == {number for number, text in expected.items() if text and text.startswith("runs")}
     if not arguments:  # what did not run has the results it had
         for name, content in results(project).items():
-            if name.startswith(("metrics/", "figures/")) and name.split("/")[1][:2] not in ran:
+            kept = ("figures/",) if touch is unit else ("metrics/", "figures/")  # a unit stands beside its metric
+            if name.startswith(kept) and name.split("/")[1][:2] not in ran:
                 assert content == before[name], name
+    for file, words_now in SAID.get(touch, {}).items():
+        written = (project / "reports/quick" / file).read_text()
+        shown = BeautifulSoup(written, "html.parser").get_text(" ", strip=True) if file.endswith("html") else written
+        assert words_now in " ".join(shown.split())
+        assert "as it ran" not in shown
     code, said = report(project, *arguments)
     assert [text[:6] for text in lines(said).values()] == ["holds:"] * (2 - arguments.count("NB=2")), said
 
@@ -269,7 +390,7 @@ def test_an_index_that_was_altered_is_written_again(project):
 
 
 def test_a_notebook_whose_source_changed_while_it_ran_runs_again(project):
-    edits = f"with open({str(project / 'lab_utils/metrics/light.py')!r}, 'a') as file: file.write('# edited')"
+    edits = f"with open({str(project / 'lab_utils/metrics/light.py')!r}, 'a') as file: file.write('Y = 1')"
     edited = toy("Second", PARAMETERS, ("from lab_utils.metrics import light", "toy.2"), (edits,))
     nbformat.write(edited, project / "notebooks/02_second.ipynb")
     assert report(project)[0] == 0
@@ -324,7 +445,7 @@ def test_two_reports_at_once_wait_for_one_another(project):
 
 
 def test_a_lock_is_let_go_of_when_its_holder_is_killed(tmp_path):
-    hold = "import sys, time; from pathlib import Path; from lab_utils.report.files import locked\n"
+    hold = "import sys, time; from pathlib import Path; from lab_utils.files import locked\n"
     hold += "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     holder = subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b"held\n"
@@ -341,38 +462,23 @@ def test_notebooks_side_by_side_share_the_cores(project):
     env = {name: value for name, value in environment(project).items() if name != "OMP_NUM_THREADS"}
     command = [sys.executable, "main.py", "run", "PROFILE=quick", "DATA_DIR=data", "JOBS=2"]
     said = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True).stdout
-    assert said.count(f"threads {max(1, len(os.sched_getaffinity(0)) // 2)}\n") == 2
+    assert said.count(f"threads {max(1, joblib.cpu_count() // 2)}\n") == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "depends", "not_on"),
-    [
-        ("01_vae", {"models/vae.py", "losses.py", "data/prepared.py"}, {"data/digits.py", "neighbours.py"}),
-        ("03_cvae_disentanglement", {"models/cvae.py", "data/digits.py"}, {"data/faces.py", "neighbours.py"}),
-        ("06_infogan", {"models/gan.py", "neighbours.py", "metrics/clusters.py"}, {"metrics/latents.py"}),
-    ],
-)
-def test_real_notebooks_depend_on_what_they_import(name, depends, not_on):
-    found = cache.modules(cache.code_cells(ROOT / "notebooks" / f"{name}.ipynb"))
-    assert {f"lab_utils/{file}" for file in depends} <= set(found)
-    assert not {f"lab_utils/{file}" for file in {*not_on, "report/pipeline.py", "report/render.py"}} & set(found)
-    assert name in NOTEBOOKS
-
-
-@pytest.mark.parametrize(
-    ("text", "package", "found"),
-    [
-        ("import lab_utils.losses as l", "", {"lab_utils.losses"}),
-        ("from lab_utils import losses", "", {"lab_utils", "lab_utils.losses"}),
-        ("def f():\n    from lab_utils.data import faces", "", {"lab_utils.data", "lab_utils.data.faces"}),
-        ("from . import a", "lab_utils.data", {"lab_utils.data", "lab_utils.data.a"}),
-        ("from ..metrics.pca import fit", "lab_utils.data", {"lab_utils.metrics.pca", "lab_utils.metrics.pca.fit"}),
-        ("%matplotlib inline\n!ls\nimport torch", "", {"torch"}),
-    ],
-)
-def test_imports_are_found_wherever_they_stand(text, package, found):
-    assert set(cache.imports(text, package)) == found
-
-
-def test_a_cell_that_is_no_python_may_import_anything():
-    assert "lab_utils/models/gan.py" in cache.modules(["this is no Python"])
+def test_many_changes_are_named_in_part():
+    before = depends.Depends(
+        code="c", parameters={"PROFILE": "quick"}, settings={f"s{n}": 0.5 for n in range(5)}, data={}, device="cpu",
+        modules={f"m{n}.py": "a" for n in range(4)}, packages={f"p{n}": "1" for n in range(4)},
+    )  # fmt: skip
+    now = before.model_copy(
+        update={
+            "settings": {f"s{n}": 1000.5 for n in range(1, 5)},
+            "modules": dict.fromkeys(before.modules, "b"),
+            "packages": dict.fromkeys(before.packages, "2"),
+        }
+    )
+    assert depends.changes(before, now) == [
+        "s0 is not set, was 0.5", "s1 is 1,000.5, was 0.5", "s2 is 1,000.5, was 0.5 and 2 more",
+        "m0.py, m1.py, m2.py and 1 more changed", "p0 changed", "p1 changed", "p2 changed and 1 more",
+    ]  # fmt: skip
+    assert depends.changes(before, before) == []

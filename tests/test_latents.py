@@ -37,38 +37,38 @@ def test_kl_per_dimension_is_that_of_torch_distributions():
 
 def test_the_map_keeps_clusters_apart_and_repeats_itself():
     codes, labels = clusters()
-    flat, trust = latents.map_2d(codes, seed=0)
+    flat, trust = latents.tsne(codes, seed=0)
     assert flat.shape == (180, 2)
     assert 0.9 < trust <= 1
     centres = torch.stack([flat[labels == k].mean(0) for k in range(3)])
     assert torch.equal(torch.cdist(flat, centres).argmin(1), labels)
-    again, trust_again = latents.map_2d(codes, seed=0)
+    again, trust_again = latents.tsne(codes, seed=0)
     assert torch.equal(flat, again)
     assert trust == trust_again
 
 
 def test_a_map_of_more_than_two_dimensions_of_noise_is_not_trusted_as_much():
-    _, clear = latents.map_2d(clusters(dimensions=3)[0], seed=0)
-    _, noise = latents.map_2d(normal(180, 30), seed=0)
+    _, clear = latents.tsne(clusters(dimensions=3)[0], seed=0)
+    _, noise = latents.tsne(normal(180, 30), seed=0)
     assert noise < clear - 0.05
 
 
 def test_few_codes_have_a_map():
-    assert latents.map_2d(normal(30, 4), seed=0)[0].shape == (30, 2)  # fewer than the usual perplexity
+    assert latents.tsne(normal(30, 4), seed=0)[0].shape == (30, 2)  # fewer than the usual perplexity
 
 
 def test_neighbours_vote():
     train = torch.tensor([[0.0], [1], [2], [10], [11], [12]])
     labels = torch.tensor([0, 0, 1, 1, 1, 0])
     test, wanted = torch.tensor([[0.9], [0.9], [11.1]]), torch.tensor([0, 1, 1])
-    hits = latents.neighbour_hits(train, labels, test, wanted, k=3)
-    assert hits.tolist() == [1, 0, 1]
-    assert hits.dtype == torch.float32
+    votes = latents.neighbour_votes(train, labels, test, wanted, k=3)
+    assert votes.tolist() == [1, 0, 1]
+    assert votes.dtype == torch.float32
 
 
 def test_neighbours_know_their_cluster():
     codes, labels = clusters()
-    assert latents.neighbour_hits(codes[:120], labels[:120], codes[120:], labels[120:]).mean() == 1
+    assert latents.neighbour_votes(codes[:120], labels[:120], codes[120:], labels[120:]).mean() == 1
 
 
 def test_mmd_is_the_mean_over_pairs():

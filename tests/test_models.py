@@ -6,14 +6,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lab_utils import losses, repro, show
+from lab_utils import losses
+from lab_utils.config import LabError
 from lab_utils.data.batches import to_unit
-from lab_utils.models import classifier, cvae, gan
+from lab_utils.models import classifier, cvae, gan, layers
 from lab_utils.models import vae as vae_module
 from lab_utils.models.classifier import DigitClassifier, FaceClassifier
 from lab_utils.models.cvae import MLPCVAE, ConvCVAE, PlanesConv2d, QuarterNet, UpsampledConv2d, label_planes, one_hot
 from lab_utils.models.gan import Discriminator, Generator
+from lab_utils.models.layers import smallest
 from lab_utils.models.vae import BatchNormalisedVAE, FaceVAE, reparameterise
+from lab_utils.page import layer_table
+from lab_utils.run import Run
 
 VAES = {  # class, shape of an image, arguments
     "mlp": (MLPCVAE, (1, 28, 28), {"latent": 2, "condition": 10}),
@@ -116,14 +120,14 @@ def test_weights_depend_on_seed_and_purpose_alone(run):
     torch.manual_seed(99)
     torch.testing.assert_close(run.build("weights", MLPCVAE).encoder[0].weight, first, rtol=0, atol=0)
     assert not torch.equal(run.build("other weights", MLPCVAE).encoder[0].weight, first)
-    assert not torch.equal(repro.Run(1, run.device, run.precision).build("weights", MLPCVAE).encoder[0].weight, first)
+    assert not torch.equal(Run(1, run.device, run.precision).build("weights", MLPCVAE).encoder[0].weight, first)
 
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_classifiers(run, kind):
     make, arguments, shape, output = CLASSIFIERS[kind]
     model = run.build("weights", make, **arguments).eval()
-    x = torch.rand(4, *shape, generator=run.generator("x"))
+    x = torch.rand(4, *shape, generator=run.rng("x"))
     logits = model(x)
     assert logits.shape == (4, *output)
     assert (logits < 0).any()
@@ -193,7 +197,7 @@ def same_with_gradients(output, expected, layer):
 
 
 def test_layer_table_counts_every_parameter(vae, batch):
-    table = show.layers(vae, *batch)
+    table = layer_table(vae, *batch)
     assert table["parameters"].sum() == sum(p.numel() for p in vae.parameters())
     assert table["output"].iloc[-1] in ("N×784", "×".join(["N", *map(str, batch[0].shape[1:])]))
 
@@ -228,9 +232,9 @@ NORMS = ["batch", "spectral", "none"]
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", SIDES)
 def test_generators_draw_pictures_in_the_range_of_the_tanh(run, side, channels):
-    assert gan.smallest(side) == SIDES[side]
+    assert smallest(side) == SIDES[side]
     model = run.build("weights", Generator, inputs=9, width=8, side=side, channels=channels)
-    z = 30 * torch.randn(3, 9, generator=run.generator("z"))
+    z = 30 * torch.randn(3, 9, generator=run.rng("z"))
     images = model(z)
     assert model.inputs == 9
     assert images.shape == (3, channels, side, side)
@@ -245,7 +249,7 @@ def test_generators_draw_pictures_in_the_range_of_the_tanh(run, side, channels):
 def test_discriminators_answer_by_name(run, side, channels, norm):
     heads = {"real": 1, "attributes": 4, "code": 13}
     model = run.build("weights", Discriminator, heads=heads, width=8, side=side, channels=channels, norm=norm)
-    x = 2 * torch.rand(5, channels, side, side, generator=run.generator("x")) - 1
+    x = 2 * torch.rand(5, channels, side, side, generator=run.rng("x")) - 1
     logits = model(x)
     assert {name: tuple(value.shape) for name, value in logits.items()} == {n: (5, k) for n, k in heads.items()}
     assert (logits["code"] < 0).any()  # logits, not probabilities
@@ -259,7 +263,7 @@ def test_the_generator_is_the_courseworks_at_width_128(run):
     assert list(linear_sizes(model)) == [(100, 4 * 4 * 1024)]
     up = [(1024, 512), (512, 256), (256, 128), (128, 3)]
     assert convolutions(model) == [(i, o, (4, 4), (2, 2)) for i, o in up]
-    table = show.layers(model.eval(), torch.zeros(1, 100))["output"]
+    table = layer_table(model.eval(), torch.zeros(1, 100))["output"]
     assert [size for size in dict.fromkeys(table) if size.count("×") == 3] == [
         "N×1024×4×4", "N×512×8×8", "N×256×16×16", "N×128×32×32", "N×3×64×64"
     ]  # fmt: skip
@@ -283,6 +287,13 @@ def test_batch_norm_stands_behind_every_convolution_but_the_first(run, norm, wid
     assert all(kinds[i - 1] is not torch.nn.LeakyReLU for i, k in enumerate(kinds) if k is torch.nn.BatchNorm2d)
 
 
+@pytest.mark.parametrize("norm", ["spectal", "", "Batch", None])
+def test_a_misspelt_norm_is_one_line(run, norm):
+    with pytest.raises(LabError, match=r"norm=.*choose one of batch, spectral, none") as error:
+        run.build("weights", Discriminator, heads={"real": 1}, width=8, side=32, norm=norm)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_spectral_norm_bounds_every_layer_and_only_where_it_is_asked_for(run, norm):
     heads = {"real": 1, "code": 7}
@@ -292,7 +303,7 @@ def test_spectral_norm_bounds_every_layer_and_only_where_it_is_asked_for(run, no
         for _, weight in model.named_parameters():
             weight *= 5  # so that a layer that is not bound has a norm far from 1
         for _ in range(60):  # a power iteration each
-            model(torch.rand(4, 3, 32, 32, generator=run.generator("x")))
+            model(torch.rand(4, 3, 32, 32, generator=run.rng("x")))
     norms = [torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() for layer in layers]
     assert len(norms) == 3 + 2
     if norm == "spectral":
@@ -305,7 +316,7 @@ def test_spectral_norm_bounds_every_layer_and_only_where_it_is_asked_for(run, no
 def test_every_parameter_of_a_game_has_a_gradient(run, norm):
     generator = run.build("weights", Generator, inputs=5, width=8, side=16)
     discriminator = run.build("weights", Discriminator, heads={"real": 1, "code": 3}, width=8, side=16, norm=norm)
-    logits = discriminator(generator(torch.randn(6, 5, generator=run.generator("z"))))
+    logits = discriminator(generator(torch.randn(6, 5, generator=run.rng("z"))))
     (logits["real"].square().mean() + logits["code"].square().mean()).backward()
     for model in (generator, discriminator):
         for name, parameter in model.named_parameters():
@@ -313,6 +324,6 @@ def test_every_parameter_of_a_game_has_a_gradient(run, norm):
             assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("module", [classifier, cvae, gan, vae_module])
+@pytest.mark.parametrize("module", [classifier, cvae, gan, layers, vae_module])
 def test_models_hold_no_loss(module):
     assert not {name for name in vars(module) if re.search("nll|kl_|loss|entropy", name)}

@@ -5,9 +5,13 @@ import math
 import pytest
 import torch
 
-from lab_utils import conditions, losses, neighbours, recipes, steps
+from lab_utils import losses
+from lab_utils.data import augment
 from lab_utils.data.batches import to_unit
 from lab_utils.models.gan import Discriminator
+from lab_utils.training import infogan, neighbours
+from lab_utils.training.gan import PROJECT, Game, gan_step, make_gan
+from lab_utils.training.step import descend
 
 CONSTANTS = ("ROTATION", "STRETCH", "SHEAR", "SHIFT")
 
@@ -16,7 +20,7 @@ CONSTANTS = ("ROTATION", "STRETCH", "SHEAR", "SHIFT")
 def still(monkeypatch):
     """No distortion at all."""
     for name in CONSTANTS:
-        monkeypatch.setattr(neighbours, name, 0.0)
+        monkeypatch.setattr(augment, name, 0.0)
 
 
 def bytes_of(n, side, seed=0):
@@ -27,7 +31,7 @@ def bytes_of(n, side, seed=0):
 @pytest.mark.parametrize(("n", "side"), [(40, 6), (30, 20), (1100, 5)])  # as many dimensions as pixels, images; parts
 def test_nearest_neighbours_are_those_of_brute_force(run, n, side):
     images = bytes_of(n, side)
-    found = neighbours.nearest_neighbours(images, 4, run.generator("pca"))
+    found = neighbours.nearest_neighbours(images, 4, run.rng("pca"))
     x = images.flatten(1).double()
     apart = (x[:, None] - x[None]).square().sum(2).fill_diagonal_(math.inf)
     nearest = apart.topk(4, largest=False)
@@ -40,7 +44,7 @@ def test_nearest_neighbours_are_those_of_brute_force(run, n, side):
 def test_components_of_little_variance_are_left_out(run):
     images = bytes_of(200, 12)
     images[:, :, 6:] = 128  # 72 pixels vary; 50 directions remain
-    found = neighbours.nearest_neighbours(images, 3, run.generator("pca"))
+    found = neighbours.nearest_neighbours(images, 3, run.rng("pca"))
     x = images.flatten(1).double()
     apart = (x[:, None] - x[None]).square().sum(2).fill_diagonal_(math.inf)
     assert apart.gather(1, found).mean() < 0.75 * apart[apart.isfinite()].mean()
@@ -49,7 +53,7 @@ def test_components_of_little_variance_are_left_out(run):
 @pytest.mark.parametrize("copies", [1, 2, 5])
 def test_no_image_is_its_own_neighbour(run, copies):
     images = bytes_of(30, 6).repeat(copies, 1, 1, 1)  # the nearest are then its twins
-    found = neighbours.nearest_neighbours(images, 3, run.generator("pca"))
+    found = neighbours.nearest_neighbours(images, 3, run.rng("pca"))
     assert (found != torch.arange(len(images))[:, None]).all()
     assert all(len(set(row)) == 3 for row in found.tolist())
     twins = (found % 30 == (torch.arange(len(images)) % 30)[:, None]).sum(1)
@@ -59,37 +63,37 @@ def test_no_image_is_its_own_neighbour(run, copies):
 def test_a_walk_stays_on_the_graph_and_goes_everywhere_it_leads(run):
     graph = torch.tensor([[1, 2], [3, 4], [3, 5], [0, 0], [0, 0], [0, 0]])
     index = torch.zeros(400, dtype=torch.int64)
-    reached = [set(neighbours.walk(index, graph, n, run.generator("walk")).tolist()) for n in range(4)]
+    reached = [set(neighbours.walk(index, graph, n, run.rng("walk")).tolist()) for n in range(4)]
     assert reached == [{0}, {1, 2}, {3, 4, 5}, {0}]
-    ends = neighbours.walk(index, graph, 2, run.generator("walk"))
+    ends = neighbours.walk(index, graph, 2, run.rng("walk"))
     assert ends.bincount(minlength=6).tolist() == pytest.approx([0, 0, 0, 200, 100, 100], abs=40)
-    assert torch.equal(ends, neighbours.walk(index, graph, 2, run.generator("walk")))
+    assert torch.equal(ends, neighbours.walk(index, graph, 2, run.rng("walk")))
     assert not index.any()  # what was given is not written to
 
 
 def test_each_image_walks_from_itself(run):
     graph = torch.tensor([[1], [2], [3], [0]])
-    assert neighbours.walk(torch.tensor([2, 0, 3]), graph, 1, run.generator("walk")).tolist() == [3, 1, 0]
+    assert neighbours.walk(torch.tensor([2, 0, 3]), graph, 1, run.rng("walk")).tolist() == [3, 1, 0]
 
 
 @pytest.mark.parametrize("shape", [(20, 1, 28, 28), (20, 3, 16, 16)])
 def test_distorted_images_keep_shape_and_range_and_differ(run, shape):
-    x = 2 * torch.rand(shape, generator=run.generator("x")) - 1
-    seen = neighbours.distorted(x, run.generator("distortion"))
+    x = 2 * torch.rand(shape, generator=run.rng("x")) - 1
+    seen = augment.distorted(x, run.rng("distortion"))
     assert seen.shape == x.shape
     assert seen.dtype == x.dtype
     assert x.min() - 1e-5 <= seen.min()
     assert seen.max() <= x.max() + 1e-5
     assert ((seen - x).abs().flatten(1).amax(1) > 0.1).all()
-    assert torch.equal(seen, neighbours.distorted(x, run.generator("distortion")))
-    same = neighbours.distorted(x[:1].expand(shape), run.generator("distortion"))
+    assert torch.equal(seen, augment.distorted(x, run.rng("distortion")))
+    same = augment.distorted(x[:1].expand(shape), run.rng("distortion"))
     assert not torch.allclose(same[0], same[1], atol=0.1)  # each image in its own way
 
 
 @pytest.mark.usefixtures("still")
 def test_without_distortion_an_image_is_itself(run):
-    x = 2 * torch.rand(5, 3, 16, 16, generator=run.generator("x")) - 1
-    torch.testing.assert_close(neighbours.distorted(x, run.generator("distortion")), x, rtol=0, atol=1e-4)
+    x = 2 * torch.rand(5, 3, 16, 16, generator=run.rng("x")) - 1
+    torch.testing.assert_close(augment.distorted(x, run.rng("distortion")), x, rtol=0, atol=1e-4)
 
 
 def moments(x):
@@ -113,8 +117,8 @@ def bar():
 
 @pytest.mark.usefixtures("still")
 def test_shifts_are_a_share_of_the_side(run, bar, monkeypatch):
-    monkeypatch.setattr(neighbours, "SHIFT", 0.05)
-    centre, angle = moments(neighbours.distorted(bar, run.generator("distortion")))
+    monkeypatch.setattr(augment, "SHIFT", 0.05)
+    centre, angle = moments(augment.distorted(bar, run.rng("distortion")))
     assert centre.abs().amax(0).tolist() == pytest.approx([1.4, 1.4], abs=0.05)  # 0.05·28 pixels, either way
     assert centre.mean(0).tolist() == pytest.approx([0, 0], abs=0.15)
     assert angle.abs().max() < 0.01
@@ -122,15 +126,15 @@ def test_shifts_are_a_share_of_the_side(run, bar, monkeypatch):
 
 @pytest.mark.usefixtures("still")
 def test_turns_are_at_most_the_angle(run, bar, monkeypatch):
-    monkeypatch.setattr(neighbours, "ROTATION", math.radians(10))
-    centre, angle = moments(neighbours.distorted(bar, run.generator("distortion")))
+    monkeypatch.setattr(augment, "ROTATION", math.radians(10))
+    centre, angle = moments(augment.distorted(bar, run.rng("distortion")))
     assert angle.min().item() == pytest.approx(-math.radians(10), abs=0.01)
     assert angle.max().item() == pytest.approx(math.radians(10), abs=0.01)
     assert centre.abs().max() < 0.05
 
 
 def test_distortion_is_small(run, bar):
-    centre, angle = moments(neighbours.distorted(bar, run.generator("distortion")))
+    centre, angle = moments(augment.distorted(bar, run.rng("distortion")))
     assert centre.abs().max() < 2
     assert angle.abs().max() < math.radians(25)  # a turn and a shear at once
     assert angle.abs().max() > math.radians(5)
@@ -153,14 +157,14 @@ def reader(run):
 def test_agreement_is_minus_the_information_that_neighbours_share(run, digits):
     images, graph = digits
     index = torch.arange(5, 25)
-    on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=2, size=4, weight=0.5)
+    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, steps=2, size=4, weight=0.5)
     terms = on_real(reader(run), images[:20])
 
-    stream, discriminator = run.generator("agreement"), reader(run)
+    stream, discriminator = run.rng("agreement"), reader(run)
     index = torch.randint(len(images), (20,), generator=stream)
     near = images[neighbours.walk(index, graph, 2, stream)]
     p, q = (
-        discriminator(neighbours.distorted(2 * to_unit(x) - 1, stream))["code"][:, :4].softmax(1)
+        discriminator(augment.distorted(2 * to_unit(x) - 1, stream))["code"][:, :4].softmax(1)
         for x in (images[index], near)
     )
     assert set(terms) == {"agreement"}
@@ -172,7 +176,7 @@ def test_agreement_is_minus_the_information_that_neighbours_share(run, digits):
 def test_agreement_teaches_the_trunk_and_the_code_but_not_the_verdict(run, digits):
     images, graph = digits
     discriminator = reader(run)
-    on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=1, size=4, weight=1.0)
+    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, steps=1, size=4, weight=1.0)
     on_real(discriminator, images)["agreement"].backward()
     for name, parameter in discriminator.named_parameters():
         if name.startswith("heads.real"):
@@ -189,7 +193,7 @@ def test_descending_on_agreement_gives_neighbours_the_same_code_and_uses_all_of_
     discriminator = run.build("weights", Discriminator, heads=HEADS, width=8, side=28, channels=1, norm="none")
     with torch.no_grad():
         discriminator.heads["code"].weight *= 10  # where nothing tells the codes apart, the gradient is almost nothing
-    on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=1, size=4, weight=1.0)
+    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, steps=1, size=4, weight=1.0)
     optimizer = torch.optim.Adam(discriminator.parameters(), 5e-3)
 
     def probabilities():
@@ -201,7 +205,7 @@ def test_descending_on_agreement_gives_neighbours_the_same_code_and_uses_all_of_
 
     assert shared(probabilities()) < 0.05
     for _ in range(40):
-        steps.descend(on_real(discriminator, images)["agreement"], optimizer)
+        descend(on_real(discriminator, images)["agreement"], optimizer)
     assert 1 < shared(probabilities()) <= math.log(4)
     codes = probabilities().argmax(1)
     assert len(codes.unique()) == 4
@@ -210,10 +214,10 @@ def test_descending_on_agreement_gives_neighbours_the_same_code_and_uses_all_of_
 
 def test_agreement_joins_the_game(run, digits):
     images, graph = digits
-    condition = conditions.codes([4], 2, run.generator("condition"), 1.0, 0.1)
-    gan = recipes.make_gan(run, "toy", recipes.PROJECT, 5 + condition.width, {"code": 6}, width=8, side=28, channels=1)
-    on_real = neighbours.agreement(run, run.generator("agreement"), images, graph, steps=1, size=4, weight=1.0)
-    step = steps.gan_step(gan, run, run.generator("noise"), recipes.PROJECT, condition, on_real)
+    condition = infogan.codes([4], 2, run.rng("condition"), 1.0, 0.1)
+    gan = make_gan(run, "toy", PROJECT, 5 + condition.width, {"code": 6}, width=8, side=28, channels=1)
+    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, steps=1, size=4, weight=1.0)
+    step = gan_step(Game(gan, run, run.rng("noise"), PROJECT, condition, on_real))
     for start in (0, 20, 40):
         scalars = step(images[start : start + 20])
         assert all(value.isfinite() and not value.requires_grad for value in scalars.values())

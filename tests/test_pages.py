@@ -13,15 +13,16 @@ from IPython.display import Code
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import sync_playwright
 
-from lab_utils import figures, show
-from lab_utils.catalogue import NOTEBOOKS
-from lab_utils.report.render import render
+from lab_utils import figures, handover
+from lab_utils.labs import LABS
+from lab_utils.report.html import render
+from lab_utils.report.pages import Failure, Head, Link
 
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs a browser; on Debian: apt-get install chromium")
 
 TOYS = ["good", "failed"]
-PAGES = [*TOYS, "index", *NOTEBOOKS]
+PAGES = [*TOYS, "index", *LABS]
 WIDE, NARROW = 1280, 360  # CSS pixels
 PAPER = (673, 1001)  # CSS pixels inside the margins of A4
 LARGEST = 2_000_000  # bytes
@@ -95,7 +96,7 @@ def printed(text, name="stdout"):
 def every_kind_of_output():
     """Cells whose outputs are what notebooks show, each somewhat larger than a page likes."""
     curve = {"a": (range(9), np.linspace(2, 1, 9)), "b": (range(9), np.linspace(1, 2, 9))}
-    plot = show.png(figures.lines(curve, "Two lines that cross.", x_label="step", y_label="loss"))
+    plot = figures.image(figures.lines(curve, x_label="step", y_label="loss"), "Two lines that cross.")
     picture = base64.b64encode(plot.data).decode()
     frame = pd.DataFrame(np.arange(48).reshape(4, 12) / 7, columns=[f"dimension {i}" for i in range(12)])
     words = pd.DataFrame({f"column {i}": ["a sentence that explains what was measured here"] * 12 for i in range(10)})
@@ -119,11 +120,11 @@ def every_kind_of_output():
         new_markdown_cell("## Tables"),
         new_code_cell("frame", outputs=[out("text/html", frame.to_html())], metadata={"tags": ["toy.2", "toy.3"]}),
         new_code_cell("words", outputs=[out("text/html", words.to_html(index=False))]),
-        new_code_cell("show.table(words)", outputs=[out("text/html", show.html_table(words.head(3)))]),
+        new_code_cell("table", outputs=[out("text/html", handover.table(list(words), words.head(3).to_numpy()))]),
         new_code_cell("bar", outputs=[new_output("display_data", data=widget), out("text/latex", "$$x^2$$")]),
         new_code_cell("say()", outputs=[source, out("text/markdown", "- it is **good**\n- it is `code`\n\n### Part")]),
         new_markdown_cell("## Provenance"),
-        new_code_cell("show.provenance()", outputs=[out("text/html", frame.head(1).to_html())]),
+        new_code_cell("page.end()", outputs=[out("text/html", frame.head(1).to_html())]),
     ]  # fmt: skip
 
 
@@ -135,16 +136,11 @@ def toys(tmp_path_factory):
     error = new_output("error", ename="ValueError", evalue="no", traceback=trace)
     cells = every_kind_of_output()
     ended = [*cells[:12], new_code_cell("raise ValueError('no')", outputs=[error])]
-    failure = {"title": "This run failed", "reason": "ValueError: no", "cell": 12, "where": "cell 12", "log": "a.log"}
+    failure = Failure("This run failed", "ValueError: no", cell=12, where="cell 12", log="a.log")
+    facts = [("Profile", "quick"), ("Data", "digits: mnist (60,000 training, 10,000 test)")]
     for name, shown, failed in (("good", cells, None), ("failed", ended, failure)):
-        page = {
-            "title": "Toy",
-            "facts": [("Profile", "quick"), ("Data", "digits: mnist (60,000 training, 10,000 test)")],
-            "failure": failed,
-            "previous": {"href": "failed.html", "title": "Failed"},
-            "next": None,
-        }
-        (folder / f"{name}.html").write_text(render(new_notebook(cells=shown), page, {"toy.1", "toy.2", "toy.3"}))
+        head = Head("Toy", facts, failed, previous=Link("failed.html", "Failed"))
+        (folder / f"{name}.html").write_text(render(new_notebook(cells=shown), head, {"toy.1", "toy.2", "toy.3"}))
     return folder
 
 
@@ -242,7 +238,7 @@ def test_what_is_wider_than_the_screen_scrolls_by_itself(view, width):
 def test_axe_finds_no_violation(path, view, width, scheme):
     options = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
     page = view(width, scheme=scheme)
-    if path.stem in NOTEBOOKS:  # thousands of coloured words take long; the toy pages have every colour of code
+    if path.stem in LABS:  # thousands of coloured words take long; the toy pages have every colour of code
         page.evaluate(WITHOUT_COLOURS)
     result = Axe().run(page, options=options).response
     found = {rule["id"]: [node["html"][:150] for node in rule["nodes"][:3]] for rule in result["violations"]}
@@ -304,7 +300,7 @@ def test_equations_are_drawn(path, view):
     assert page.locator("code.tex").count() == 0
 
 
-@pytest.mark.parametrize("path", ["good", *NOTEBOOKS], indirect=True)
+@pytest.mark.parametrize("path", ["good", *LABS], indirect=True)
 def test_provenance_comes_last(view):
     assert view().locator("main h2").last.inner_text() == "Provenance"
 

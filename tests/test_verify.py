@@ -8,18 +8,19 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from test_report import CATALOGUE as TOYS
-from test_report import GOOD, METRICS, PARAMETERS, notebook
+from test_report import GOOD, METRICS, PARAMETERS, TOYS, Settings, notebook
 
 from lab_utils import config
-from lab_utils.catalogue import NOTEBOOKS
-from lab_utils.report import cache, provenance, publish, tolerances, verify
+from lab_utils.labs.spec import Deliverable, Tolerance
+from lab_utils.report import depends, publish, verify
 from lab_utils.report.__main__ import main
+from lab_utils.report.record import Git, altered, read_manifest
 
-CATALOGUE = {
-    name: replace(entry, deliverables={"toy.1": "Two pictures", "toy.2": "A line"}) for name, entry in TOYS.items()
+LABS = {
+    name: replace(lab, deliverables={"toy.1": Deliverable("Two pictures"), "toy.2": Deliverable("A line")})
+    for name, lab in TOYS.items()
 }
-CLEAN = {"commit": "a" * 40, "dirty": False}
+CLEAN = Git(commit="a" * 40, dirty=False)
 SET = "quick-cpu-none"
 
 
@@ -28,7 +29,7 @@ def published(tmp_path_factory):
     """A directory with two toy notebooks, their finished report and its published set."""
     at = tmp_path_factory.mktemp("published")
     (at / "notebooks").mkdir()
-    for name in CATALOGUE:
+    for name in LABS:
         content = notebook(*GOOD)
         for number, cell in enumerate(content.cells):
             cell["id"] = f"cell-{number}"
@@ -41,16 +42,9 @@ def published(tmp_path_factory):
 
 
 def prepare(patch) -> None:
-    """A clean checkout on a CPU, and tolerances for the toys' metrics."""
-    patch.setattr(provenance, "git_state", lambda *_: CLEAN)
+    """A clean checkout on a CPU."""
+    patch.setattr(depends, "git_state", lambda: CLEAN)
     patch.setattr(config, "gpu_present", lambda: False)
-    for metric, allowed in {"a.loss": (0.1, 0.0), "a.bad": (0.0, 0.0)}.items():
-        allow(patch, metric, *allowed)
-
-
-def allow(patch, metric: str, relative: float, absolute: float) -> None:
-    patch.setitem(tolerances.RELATIVE_OF, metric, relative)
-    patch.setitem(tolerances.ABSOLUTE_OF, metric, absolute)
 
 
 @pytest.fixture
@@ -61,7 +55,7 @@ def at(published, tmp_path, monkeypatch):
 
 
 def command(at: Path, name: str, *arguments: str) -> int:
-    return main([name, "PROFILE=quick", *arguments], at / "notebooks", at / "reports", CATALOGUE)
+    return main([name, "PROFILE=quick", *arguments], at / "notebooks", at / "reports", LABS)
 
 
 def change(path: Path, edit) -> None:
@@ -72,12 +66,12 @@ def change(path: Path, edit) -> None:
 
 def test_a_published_set_holds_the_pages_and_knows_the_hash_of_the_rest(at):
     folder = at / "reports/published" / SET
-    manifest = provenance.read_manifest(folder)
+    manifest = read_manifest(folder)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert files == {"manifest.json", *manifest["files"]}
+    assert files == {"manifest.json", *manifest.files}
     assert {"index.html", "html/01_good.html", "metrics/02_other.json"} <= files
-    assert provenance.altered(folder, manifest) == []
-    assert set(manifest["left_out"]) >= {"figures/01_good/toy.1.png", "notebooks/01_good.ipynb"}
+    assert altered(folder, manifest) == []
+    assert set(manifest.left_out) >= {"figures/01_good/toy.1.png", "notebooks/01_good.ipynb"}
     page = BeautifulSoup((folder / "index.html").read_text(), "html.parser")
     for link in page.select("a[href]"):
         assert (folder / link["href"].partition("#")[0]).exists()
@@ -96,7 +90,7 @@ def failed(at, _):
 
 
 def dirty_now(_, patch):
-    patch.setattr(provenance, "git_state", lambda *_: CLEAN | {"dirty": True})
+    patch.setattr(depends, "git_state", lambda: Git(commit="a" * 40, dirty=True))
 
 
 def dirty_then(at, _):
@@ -128,8 +122,16 @@ def two_seeds(at, _):
 
 
 def undelivered(at, patch):
-    more = replace(CATALOGUE["01_good"], deliverables=CATALOGUE["01_good"].deliverables | {"toy.4": "Forgotten"})
-    patch.setitem(CATALOGUE, "01_good", more)
+    more = replace(LABS["01_good"], deliverables=LABS["01_good"].deliverables | {"toy.4": Deliverable("Forgotten")})
+    patch.setitem(LABS, "01_good", more)
+
+
+def other_settings(_, patch):
+    patch.setitem(LABS, "01_good", replace(LABS["01_good"], profiles={"quick": Settings(steps=1500)}))
+
+
+def other_words(_, patch):
+    patch.setitem(LABS, "01_good", replace(LABS["01_good"], title="Another title"))
 
 
 def too_large(_, patch):
@@ -147,6 +149,8 @@ def too_large(_, patch):
         (reworded_since, "01_good: its prose changed since"),
         (tampered, "metrics/01_good.json was altered or removed"),
         (two_seeds, "different seeds"),
+        (other_settings, "01_good: steps is 1,500, was 1,281 since"),
+        (other_words, "01_good: its lab's words changed since"),
         (undelivered, "01_good does not deliver toy.4"),
         (too_large, "more than 1,000"),
     ],
@@ -205,12 +209,31 @@ def test_a_notebook_that_fails_now_is_different(at, capsys):
     said = capsys.readouterr().out
     assert "01_good failed" in said
     assert "here missing" in said
-    assert "01: changed since: its code cells" in said
+    assert "01: its code cells changed" in said
 
 
 def test_another_seed_than_the_published_one_is_refused(at, capsys):
     assert command(at, "verify", "SEED=3") == 2
     assert capsys.readouterr().err == f"error: SEED=3: {SET} was published with seed 0; leave SEED out\n"
+
+
+def test_seed_0_is_another_seed_than_one_that_is_not_0_and_no_seed_is_the_published_one(at, capsys):
+    for name in ("run", "publish"):
+        assert command(at, name, *(["SEED=3"] if name == "run" else [])) == 0
+    capsys.readouterr()
+    assert command(at, "verify", "SEED=0") == 2
+    assert capsys.readouterr().err == f"error: SEED=0: {SET} was published with seed 3; leave SEED out\n"
+    assert command(at, "verify", "NB=1") == 0
+    assert "01_good, profile quick, seed 3" in capsys.readouterr().out
+
+
+def test_what_may_be_the_cause_is_named(at, monkeypatch, capsys):
+    monkeypatch.setitem(LABS, "01_good", replace(LABS["01_good"], profiles={"quick": Settings(steps=1500)}))
+    monkeypatch.setattr(depends, "package_versions", lambda: {"torch": "9.9"})
+    assert command(at, "verify", "NB=1") == 0
+    said = capsys.readouterr().out
+    assert "01: steps is 1,500, was 1,281\n" in said
+    assert "is 9.9\n" in said
 
 
 def test_a_verification_is_done_anew_each_time(at, capsys):
@@ -252,17 +275,13 @@ def test_a_set_of_another_kind_is_not_compared_with(at, monkeypatch, capsys, wha
         ({"value": 0.0, "n": 5}, {"value": -0.6, "n": 5}, "different"),
     ],
 )
-def test_verdicts_on_single_metrics(monkeypatch, before, now, word):
-    allow(monkeypatch, "m", 0.1, 0.5)
-    assert verify.verdict("m", before, now) == word
+def test_verdicts_on_single_metrics(before, now, word):
+    assert verify.verdict(Tolerance(relative=0.1, absolute=0.5), before, now) == word
 
 
-def test_every_metric_has_a_tolerance():
-    for name, entry in NOTEBOOKS.items():
-        for metric in entry.metrics:
-            relative, absolute = tolerances.tolerance(metric)
-            assert 0 <= relative < 1, f"{name}: {metric}"
-            assert absolute >= 0, f"{name}: {metric}"
+@pytest.mark.parametrize(("allowed", "words"), [((0.1, 0.0), "10%"), ((0.1, 0.5), "10% or 0.5"), ((0, 0), "")])
+def test_a_tolerance_in_words(allowed, words):
+    assert verify.in_words(Tolerance(*allowed)) == words
 
 
 def test_other_pixels_from_the_same_source_are_named(at, monkeypatch, capsys):
@@ -275,8 +294,8 @@ def test_other_pixels_from_the_same_source_are_named(at, monkeypatch, capsys):
 def test_an_interrupted_verification_goes_on(at, monkeypatch):
     scratch = at / "reports/verify" / SET
     shutil.copytree(at / "reports/quick", scratch)
-    ran = cache.reasons
+    ran = depends.reasons
     seen = []
-    monkeypatch.setattr(cache, "reasons", lambda *given: seen.append(ran(*given)) or seen[-1])
+    monkeypatch.setattr(depends, "reasons", lambda *given: seen.append(ran(*given)) or seen[-1])
     assert command(at, "verify") == 0
     assert seen == [[], []]

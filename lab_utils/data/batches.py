@@ -1,6 +1,6 @@
 """Batches from a split that lives on the device whole: a batch is an index and a cast, with no worker processes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -40,15 +40,21 @@ def to_signed(images: Tensor) -> Tensor:
     return 2 * to_unit(images) - 1
 
 
-def shuffled(tensors: tuple[Tensor, ...], batch_size: int, stream: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
+def shuffled(tensors: tuple[Tensor, ...], batch_size: int, rng: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
     """One epoch in random order. Every batch is full, so that a step sees one shape; the rest waits for the next."""
     n = len(tensors[0])
-    order = torch.randperm(n, generator=stream, device=stream.device)
+    order = torch.randperm(n, generator=rng, device=rng.device)
     for start in range(0, n - batch_size + 1, batch_size):
         index = order[start : start + batch_size]
         yield tuple(t[index] for t in tensors)
 
 
-def steps_per_epoch(n: int, batch_size: int) -> int:
-    """How many batches :func:`shuffled` yields."""
-    return n // batch_size
+@torch.no_grad()
+def by_parts(function: Callable[..., Tensor], *tensors: Tensor, size: int) -> Tensor:
+    """``function`` of at most ``size`` rows of the tensors at a time, without gradients, put together again."""
+    return torch.cat([function(*part) for part in parts(tensors, size)])
+
+
+def parts(tensors: Iterable[Tensor], size: int) -> Iterator[Tensors]:
+    """The tensors cut alike into pieces of at most ``size`` rows."""
+    return zip(*(t.split(size) for t in tensors), strict=True)

@@ -27,8 +27,6 @@ from lab_utils import config
 from lab_utils.config import LabError
 from lab_utils.data.prepared import prepare
 
-CHOICES = ("auto", "photographs", "avatars")
-
 IMAGE_NAME = "image_name"  # the column of a CSV that names the images
 COURSE_PARTS = ("train.csv", "train", "test.csv", "test")
 
@@ -88,8 +86,8 @@ def load(
     Raises LabError if ``data_dir`` is not a readable directory, if photographs are wanted and there are none, or
     if a layout is incomplete, a list is malformed or disagrees with its folder, or an image cannot be read.
     """
-    if faces not in CHOICES:
-        raise LabError(f"FACES={faces!r}: choose one of {', '.join(CHOICES)}")
+    if faces not in config.FACES:
+        raise LabError(f"FACES={faces!r}: choose one of {', '.join(config.FACES)}")
     if faces == "avatars":
         return _avatars(size, avatars_drawn, cache)
     places = {"DATA_DIR": config.directory(data_dir, "faces or celeba")} if data_dir else {}

@@ -12,8 +12,6 @@ import math
 import multiprocessing
 import os
 import signal
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,11 +21,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import joblib
 import numpy as np
 from tqdm import tqdm
 
 from lab_utils import config
 from lab_utils.config import LabError
+from lab_utils.files import whole
+from lab_utils.watch import watched
 
 Task = TypeVar("Task")
 Paint = Callable[[Task], np.ndarray]
@@ -103,10 +104,8 @@ def _sha256(path: Path) -> str:
 def _build(path: Path, name: str, tasks: Sequence[Task], paint: Paint, shape: tuple[int, ...]) -> str:
     """Paint into a file beside ``path`` and put it there when it is whole; returns the SHA-256 of the pixels."""
     header = _header(shape)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=path.parent) as scratch:
-        part = Path(scratch, path.name)
-        with open(part, "xb") as file:
+    with whole(path) as part:
+        with open(part, "wb") as file:
             file.write(header)
             # The room is taken at once: a full disk is better known before an hour of work than after it.
             os.posix_fallocate(file.fileno(), 0, len(header) + math.prod(shape))
@@ -114,7 +113,6 @@ def _build(path: Path, name: str, tasks: Sequence[Task], paint: Paint, shape: tu
         sha256 = _sha256(part)
         with open(part, "ab") as file:
             file.write(bytes.fromhex(sha256))
-        os.replace(part, path)
     return sha256
 
 
@@ -148,7 +146,7 @@ def _processes(n: int) -> Iterator[Callable[..., Iterable[int]]]:
 
     Processes are spawned: a fork of one that holds torch, or a kernel's threads, may hang.
     """
-    wanted = min(_cores(), math.ceil(n / PER_PROCESS))
+    wanted = min(joblib.cpu_count(), math.ceil(n / PER_PROCESS))
     if wanted <= 1:
         yield map
         return
@@ -158,10 +156,6 @@ def _processes(n: int) -> Iterator[Callable[..., Iterable[int]]]:
         yield pool.map
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _start_process() -> None:
@@ -177,7 +171,7 @@ def _end_with_parent() -> None:
 
 def _follow(counts: Iterable[int], name: str, total: int) -> None:
     """Wait for all, with a bar where a person watches and a line now and then where none does."""
-    if _watched():
+    if watched():
         with tqdm(total=total, desc=name, unit="image", mininterval=0.5) as bar:
             for count in counts:
                 bar.update(count)
@@ -189,10 +183,3 @@ def _follow(counts: Iterable[int], name: str, total: int) -> None:
         if time.monotonic() - last >= REPORT_EVERY:
             last = time.monotonic()
             print(f"{name}: {done:,} of {total:,} images", flush=True)
-
-
-def _watched() -> bool:
-    """Whether standard error is a terminal, or a notebook that a person has open."""
-    ipython = sys.modules.get("IPython")  # not imported for this: it would delay every process
-    in_kernel = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
-    return sys.stderr.isatty() or (in_kernel and not os.environ.get("LAB_HEADLESS"))

@@ -1,15 +1,19 @@
 """What codes found without labels have to do with labels: counts, the best one-to-one assignment, information."""
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score, mutual_info_score, normalized_mutual_info_score
 from torch import Tensor, nn
 
-from lab_utils.data.batches import to_signed
-from lab_utils.metrics.likelihood import evaluating
+from lab_utils.clock import spend
+from lab_utils.data.batches import by_parts, to_signed
+from lab_utils.run import evaluating
 
 
 def confusion(codes: Tensor, labels: Tensor, k: int, classes: int) -> np.ndarray:
@@ -19,15 +23,15 @@ def confusion(codes: Tensor, labels: Tensor, k: int, classes: int) -> np.ndarray
     return counts
 
 
-@torch.no_grad()
+@spend("metrics")
 def codes_read(discriminator: nn.Module, images: Tensor, size: int, batch: int = 1000) -> Tensor:
     """The categorical code that the head ``code`` reads from each image, N (int64); images uint8 N×C×S×S.
 
     ``size`` is the number of its values: the first so many logits of the head.
     """
     with evaluating(discriminator):
-        logits = [discriminator(to_signed(part))["code"] for part in images.split(batch)]
-    return torch.cat(logits)[:, :size].argmax(1)
+        logits = by_parts(lambda part: discriminator(to_signed(part))["code"], images, size=batch)
+    return logits[:, :size].argmax(1)
 
 
 def assignment(codes: Tensor, labels: Tensor, k: int, classes: int) -> Tensor:
@@ -42,12 +46,34 @@ def assignment(codes: Tensor, labels: Tensor, k: int, classes: int) -> Tensor:
     return found.to(codes.device)
 
 
-def assigned_hits(codes: Tensor, labels: Tensor, classes_of_codes: Tensor) -> Tensor:
+def assigned_right(codes: Tensor, labels: Tensor, classes_of_codes: Tensor) -> Tensor:
     """1 where the label is the class of the code, else 0, N; its mean is the accuracy.
 
     ``classes_of_codes`` is what :func:`assignment` found on other images: on the same ones it would flatter.
     """
     return (classes_of_codes[codes] == labels).float()
+
+
+class CodeScores(NamedTuple):
+    """How far the codes that a head reads from labelled images are the labels."""
+
+    right: Tensor  # see assigned_right, N
+    codes: Tensor  # N, int64
+    classes: Tensor  # of each code, K, int64
+    table: np.ndarray  # see confusion, K×K, rows in the order of the classes that the codes are assigned to
+
+
+def code_scores(
+    discriminator: nn.Module, known: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], k: int
+) -> CodeScores:
+    """Codes of ``test``, each assigned to one of as many classes, k, by the images of ``known``.
+
+    Both are images (uint8, N×C×S×S) and labels (int64, N); no image should be in both.
+    """
+    classes = assignment(codes_read(discriminator, known[0], k), known[1], k, k)
+    codes = codes_read(discriminator, test[0], k)
+    table = confusion(codes, test[1], k, k)[classes.argsort().cpu().numpy()]
+    return CodeScores(assigned_right(codes, test[1], classes), codes, classes, table)
 
 
 def code_information(logits: Tensor, codes: Tensor) -> Tensor:
@@ -58,3 +84,33 @@ def code_information(logits: Tensor, codes: Tensor) -> Tensor:
     worse than a guess.
     """
     return math.log(logits.shape[1]) - F.cross_entropy(logits, codes, reduction="none")
+
+
+def nmi_and_ari(codes: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Normalised mutual information, in [0, 1], and adjusted Rand index, at most 1, of codes and labels (int64, N).
+
+    Neither needs an assignment. 1 if codes are labels under other names; the Rand index is 0 on average for codes drawn
+    at random.
+    """
+    true, found = labels.cpu().numpy(), codes.cpu().numpy()
+    return float(normalized_mutual_info_score(true, found)), float(adjusted_rand_score(true, found))
+
+
+def attribute_information(codes: Tensor, attributes: Tensor, names: Sequence[str]) -> dict[str, float]:
+    """Mutual information, in nats, of codes (int64, N) with each attribute (N×K of 0 and 1), by its name.
+
+    Estimated from counts: for codes of k values that have nothing to do with an attribute (k − 1)/2N on average.
+    """
+    found, table = codes.cpu().numpy(), attributes.cpu().numpy()
+    return {name: float(mutual_info_score(found, table[:, i])) for i, name in enumerate(names)}
+
+
+def worst_confusion(table: np.ndarray) -> tuple[float, int, int]:
+    """The largest share of a label's images with the code of another: the share, the label, whose code it is.
+
+    ``table`` is a :func:`confusion` whose rows are in the order of the labels that the codes are assigned to, K×K.
+    """
+    share = table / table.sum(0).clip(1)
+    np.fill_diagonal(share, 0)
+    code, label = np.unravel_index(share.argmax(), share.shape)
+    return float(share.max()), int(label), int(code)

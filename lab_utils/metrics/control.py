@@ -1,5 +1,8 @@
 """Whether the condition controls the sample: label consistency, leakage into z, diversity within a label."""
 
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
@@ -7,13 +10,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from lab_utils.data.batches import to_unit
+from lab_utils.clock import spend
+from lab_utils.data.batches import Prepare, Tensors, by_parts, to_unit
+from lab_utils.metrics.fidelity import mean_distance
+from lab_utils.metrics.likelihood import sampled_latents
+from lab_utils.run import Run
+
+Readings = TypeVar("Readings", bound=tuple)  # what is read of pairs: tensors, a value for each pair
 
 
-@torch.no_grad()
+@spend("metrics")
 def logits_of(classifier: nn.Module, x: Tensor, batch: int = 1000) -> Tensor:
     """Logits N×K of images N×C×H×W in [0, 1]."""
-    return torch.cat([classifier(part) for part in x.split(batch)])
+    return by_parts(classifier, x, size=batch)
 
 
 def predictions(classifier: nn.Module, x: Tensor) -> Tensor:
@@ -21,15 +30,16 @@ def predictions(classifier: nn.Module, x: Tensor) -> Tensor:
     return logits_of(classifier, x).argmax(1)
 
 
-def hits(classifier: nn.Module, x: Tensor, wanted: Tensor) -> Tensor:
+def correct(classifier: nn.Module, x: Tensor, wanted: Tensor) -> Tensor:
     """1 where the classifier reads the wanted label, else 0, N; its mean is the accuracy."""
     return (predictions(classifier, x) == wanted).float()
 
 
+@spend("metrics")
 def label_leakage(
     z_train: Tensor, labels_train: Tensor, z_test: Tensor, labels_test: Tensor, seed: int
 ) -> dict[str, Tensor]:
-    """What two probes read of the label from sampled z (N×latent): hits on the test split, N, by probe.
+    """What two probes read of the label from sampled z (N×latent), N of 0 and 1 on the test split, by probe.
 
     The probes are a logistic regression and an MLP with 128 hidden units, trained on the training split. A
     disentangled z holds nothing of the label, so that the accuracy of the better probe is chance.
@@ -47,10 +57,32 @@ def label_leakage(
     return found
 
 
+def label_read_from_z(run: Run, model: nn.Module, train: Tensors, test: Tensors, prepare: Prepare) -> Tensor:
+    """1 where the better probe of :func:`label_leakage` names the label from z ~ q(z|x, c), else 0, N of ``test``.
+
+    Both splits are uint8 images and labels on the device; ``prepare`` makes x and c of them.
+    """
+    z_train = sampled_latents(model, train, prepare, run.rng("leakage train z"))
+    z_test = sampled_latents(model, test, prepare, run.rng("leakage test z"))
+    found = label_leakage(z_train, train[1], z_test, test[1], run.seed)
+    return max(found.values(), key=torch.mean)
+
+
 @torch.no_grad()
 def within_label_distance(features: Tensor, labels: Tensor) -> float:
     """Mean Euclidean distance between two images of one label in feature space N×D, averaged over labels."""
     return torch.stack([torch.pdist(features[labels == k]).mean() for k in labels.unique()]).mean().item()
+
+
+@spend("metrics")
+@torch.no_grad()
+def label_diversity(judge: nn.Module, samples: Tensor, real: Tensor, labels: Tensor) -> float:
+    """:func:`within_label_distance` of samples over that of as many real images, N×1×28×28 in [0, 1], by ``judge``.
+
+    Below 1 for samples that are more alike than real images of their label.
+    """
+    made, true = (within_label_distance(judge.features(x), labels) for x in (samples, real))
+    return made / true
 
 
 def first_of_each(labels: Tensor, n: int, classes: int = 10) -> Tensor:
@@ -58,11 +90,34 @@ def first_of_each(labels: Tensor, n: int, classes: int = 10) -> Tensor:
     return torch.cat([torch.nonzero(labels == k).flatten()[:n] for k in range(classes)])
 
 
-@torch.no_grad()
+@spend("metrics")
 def attributes_read(judge: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
     """What a judge of attributes reads, N×K of 0 and 1; images uint8 or in [0, 1], N×3×S×S."""
-    x = (to_unit(part) if part.dtype == torch.uint8 else part for part in images.split(batch))
-    return torch.cat([(judge(part) > 0).float() for part in x])
+
+    def read(part: Tensor) -> Tensor:
+        return (judge(to_unit(part) if part.dtype == torch.uint8 else part) > 0).float()
+
+    return by_parts(read, images, size=batch)
+
+
+class JudgeScores(NamedTuple):
+    """How far a judge of attributes is to be trusted, on real images: a value for each attribute, K, in [0, 1]."""
+
+    accuracy: Tensor
+    majority: Tensor  # what always giving the more frequent answer would reach
+    balanced: Tensor  # see balanced_accuracy
+
+
+def judge_scores(judge: nn.Module, images: Tensor, attributes: Tensor) -> JudgeScores:
+    """Scores of a judge on real images N×3×S×S with known attributes N×K."""
+    read, share = attributes_read(judge, images), attributes.mean(0)
+    accuracy = (read == attributes).float().mean(0)
+    return JudgeScores(accuracy, torch.maximum(share, 1 - share), balanced_accuracy(read, attributes))
+
+
+def hair_columns(names: Sequence[str]) -> list[int]:
+    """Which attributes name a colour or a shape of hair. Bangs do not: they say where it falls."""
+    return [i for i, name in enumerate(names) if name.endswith("_Hair")]
 
 
 def balanced_accuracy(read: Tensor, true: Tensor) -> Tensor:
@@ -89,3 +144,53 @@ def others_agree(off: Tensor, on: Tensor, column: int) -> Tensor:
     """
     same = (off == on).float()
     return (same.sum(1) - same[:, column]) / (same.shape[1] - 1)
+
+
+class PairReadings(NamedTuple):
+    """What a judge reads of pairs from the same noise, an attribute off and on: a value for each pair, N."""
+
+    right: Tensor  # the share of the two images read as asked: 0, ½ or 1; its mean is a balanced accuracy
+    flipped: Tensor  # see flipped
+    others: Tensor  # see others_agree
+    strangers: Tensor  # the same of images from two pairs
+    changed: Tensor  # 1 where an attribute reads differently in the two images, else 0; N×K
+
+
+def read_pairs(judge: nn.Module, off: Tensor, on: Tensor, column: int) -> PairReadings:
+    """Readings of images N×3×S×S, uint8 or in [0, 1], asked for without and with the attribute in ``column``."""
+    without, having = (attributes_read(judge, images) for images in (off, on))
+    return PairReadings(
+        right=(1 - without[:, column] + having[:, column]) / 2,
+        flipped=flipped(without, having, column),
+        others=others_agree(without, having, column),
+        strangers=others_agree(without, having.roll(1, 0), column),
+        changed=(without != having).float(),
+    )
+
+
+def averaged(readings: Sequence[Readings]) -> Readings:
+    """The mean over several readings, such as those of several attributes, still with a value for each pair."""
+    return type(readings[0])(*(torch.stack(values).mean(0) for values in zip(*readings, strict=True)))
+
+
+def means(readings: Sequence[Readings]) -> dict[str, float]:
+    """The mean over pairs, and over several readings, of whatever has one value for each pair, by name."""
+    together = averaged(readings)
+    return {name: values.mean().item() for name, values in together._asdict().items() if values.ndim == 1}
+
+
+def diversity(judge: nn.Module, pairs: Sequence[Tensor], real: Tensor, has: Tensor) -> float:
+    """How far apart two images asked for alike are in the judge's features, over two real ones of that label.
+
+    ``pairs`` are the images asked for without and with an attribute, ``has`` says which real ones have it (N of 0 and
+    1); the two ratios of mean distances are averaged. Below 1 samples are more alike than real images.
+    """
+    groups = zip(pairs, (real[has == 0], real[has == 1]), strict=True)
+    return sum(mean_distance(judge, made) / mean_distance(judge, group) for made, group in groups) / 2
+
+
+def turning(path: Tensor) -> tuple[float, float]:
+    """Shares of draws that turn once, from 0 to 1, and that never turn; readings steps×N of 0 and 1 along a path."""
+    turns = (path[1:] != path[:-1]).sum(0)
+    once = (turns == 1) & (path[-1] > path[0])
+    return once.float().mean().item(), (turns == 0).float().mean().item()

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from lab_utils.data.batches import to_unit
+from lab_utils.clock import spend
+from lab_utils.data.batches import by_parts, to_unit
 from lab_utils.losses import squared_error
 from lab_utils.metrics.mmd import unbiased_mmd
 
@@ -27,6 +28,7 @@ class JudgeFeatures(nn.Module):
         return self.features(to_unit(images))
 
 
+@spend("metrics")
 @torch.no_grad()
 def fcd(judge: nn.Module, images: Tensor, real: Tensor, batch: int = 500) -> float:
     """Fréchet classifier distance between two sets of images, in the features of ``judge``.
@@ -47,13 +49,14 @@ def as_bytes(images: Tensor) -> Tensor:
     return images if images.dtype == torch.uint8 else (images * 255).round().byte()
 
 
-@torch.no_grad()
+@spend("metrics")
 def judge_features(judge: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
     """Images N×C×H×W, uint8 or float in [0, 1], in the feature layer of ``judge``, N×D; seen as bytes, as by FCD."""
     features = JudgeFeatures(judge)
-    return torch.cat([features(as_bytes(part)) for part in images.split(batch)])
+    return by_parts(lambda part: features(as_bytes(part)), images, size=batch)
 
 
+@spend("metrics")
 def kid(features: Tensor, real: Tensor) -> float:
     """Kernel distance between features N×D and M×D of two sets: squared MMD, kernel (x·y/D + 1)³, unbiased.
 
@@ -64,6 +67,7 @@ def kid(features: Tensor, real: Tensor) -> float:
     return unbiased_mmd(features, real, lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3)
 
 
+@spend("metrics")
 def density_and_coverage(features: Tensor, real: Tensor, k: int = 5) -> tuple[Tensor, Tensor]:
     """How densely real images surround each sample, N, and 1 for each real image with a sample nearby, else 0, M.
 
@@ -82,6 +86,16 @@ def density_and_coverage(features: Tensor, real: Tensor, k: int = 5) -> tuple[Te
     return torch.cat(density), covered.float()
 
 
+@spend("metrics")
+def mean_distance(judge: nn.Module, images: Tensor, n: int = 1000) -> float:
+    """Mean Euclidean distance between two of the first ``n`` images in the features of ``judge``.
+
+    Over that of real images it is their diversity: below 1 for samples that are more alike.
+    """
+    return torch.pdist(judge_features(judge, images[:n])).mean().item()
+
+
+@spend("metrics")
 def nearest(features: Tensor, others: Tensor, batch: int = 1000) -> tuple[Tensor, Tensor]:
     """Euclidean distance to, and index of, the nearest of ``others`` (M×D) for each row of N×D: N and N (int64)."""
     index = torch.cat([rows.argmin(1) for rows in distances(features, others, batch)])
@@ -98,18 +112,46 @@ def distances(features: Tensor, others: Tensor, batch: int = 1000) -> Iterator[T
         yield torch.cdist(rows, others)
 
 
+@spend("metrics")
 def laplacian_variance(images: Tensor, batch: int = 500) -> Tensor:
     """Variance over the pixels of each image of the Laplacian of its luminance, N (float64): larger is sharper.
 
     Images N×1×H×W or N×3×H×W, uint8 or float in [0, 1], seen as bytes and computed in [0, 1]; the luminance of colours
     is that of ITU-R BT.601. The border, where the Laplacian is not defined, is left out. Noise counts as sharpness.
     """
-    return torch.cat([laplacian(luminance(part)).var((1, 2, 3), correction=0) for part in images.split(batch)])
+    return by_parts(lambda part: laplacian(luminance(part)).var((1, 2, 3), correction=0), images, size=batch)
 
 
 def sharpness_ratio(samples: Tensor, real: Tensor) -> float:
     """Mean :func:`laplacian_variance` of samples over that of real images: below 1 blurred, above 1 noisy."""
     return (laplacian_variance(samples).mean() / laplacian_variance(real).mean()).item()
+
+
+def beside(judge: nn.Module, images: Tensor, real: Tensor) -> dict[str, Tensor | float]:
+    """Images N×C×H×W beside real ones, M×C×H×W, in several measures; uint8 or float in [0, 1].
+
+    In the features of ``judge``: ``kid``, ``fcd``, ``density`` (N), ``coverage`` (M), and ``diversity``, the mean
+    distance between two images over that between two real ones. In pixels: ``sharpness_ratio``.
+    """
+    features, real_features = judge_features(judge, images), judge_features(judge, real)
+    density, coverage = density_and_coverage(features, real_features)
+    return {
+        "kid": kid(features, real_features),
+        "fcd": fcd(judge, images, real),
+        "density": density,
+        "coverage": coverage,
+        "diversity": mean_distance(judge, images) / mean_distance(judge, real),
+        "sharpness_ratio": sharpness_ratio(images, real),
+    }
+
+
+def chroma(images: Tensor) -> float:
+    """The largest of red, green and blue less the smallest, mean over all pixels, in [0, 1]: 0 for grey.
+
+    Images N×3×H×W, uint8 or float in [0, 1]. Over that of real images: below 1 for paler colours.
+    """
+    x = to_unit(images) if images.dtype == torch.uint8 else images
+    return (x.amax(1) - x.amin(1)).mean().item()
 
 
 def luminance(images: Tensor) -> Tensor:
@@ -133,6 +175,7 @@ def psnr(x_hat: Tensor, x: Tensor) -> Tensor:
     return -10 * mse(x_hat, x).log10()
 
 
+@spend("metrics")
 def ssim(x_hat: Tensor, x: Tensor) -> Tensor:
     """Structural similarity of each image, N, at most 1 (Wang et al. 2004); inputs N×C×H×W in [0, 1]."""
     return structural_similarity_index_measure(x_hat, x, data_range=1.0, reduction="none")

@@ -5,6 +5,7 @@ from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
+from lab_utils.clock import spend
 from lab_utils.losses import kl_to_standard_normal
 from lab_utils.metrics.mmd import unbiased_mmd
 
@@ -19,7 +20,8 @@ def kl_per_dimension(mu: Tensor, log_var: Tensor) -> Tensor:
     return kl_to_standard_normal(mu.reshape(-1, 1), log_var.reshape(-1, 1)).view(mu.shape).mean(0)
 
 
-def map_2d(mu: Tensor, seed: int) -> tuple[Tensor, float]:
+@spend("metrics")
+def tsne(mu: Tensor, seed: int) -> tuple[Tensor, float]:
     """t-SNE of N codes as N×2 (van der Maaten and Hinton 2008), and its trustworthiness in [0, 1].
 
     Trustworthiness with 12 neighbours (Venna and Kaski 2001): 1 if all neighbours in the map are neighbours in the
@@ -31,12 +33,14 @@ def map_2d(mu: Tensor, seed: int) -> tuple[Tensor, float]:
     return torch.from_numpy(flat), float(trustworthiness(codes, flat, n_neighbors=12))
 
 
-def neighbour_hits(mu_train: Tensor, y_train: Tensor, mu_test: Tensor, y_test: Tensor, k: int = 15) -> Tensor:
+@spend("metrics")
+def neighbour_votes(mu_train: Tensor, y_train: Tensor, mu_test: Tensor, y_test: Tensor, k: int = 15) -> Tensor:
     """1 where the majority of the k nearest training codes has the test image's label, else 0, N of the test split."""
     probe = KNeighborsClassifier(k).fit(mu_train.cpu().numpy(), y_train.cpu().numpy())
     return torch.from_numpy(probe.predict(mu_test.cpu().numpy()) == y_test.cpu().numpy()).float()
 
 
+@spend("metrics")
 def mmd(x: Tensor, y: Tensor) -> float:
     """Squared maximum mean discrepancy between two sets of codes, N×latent and M×latent, the unbiased estimate.
 
@@ -57,3 +61,19 @@ def draw(gaussian: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
     """Codes N×latent from what :func:`fit_gaussian` returned and standard normal noise N×latent."""
     mean, factor = gaussian
     return mean + noise @ factor.T
+
+
+def interpolated(start: Tensor, end: Tensor, n: int) -> Tensor:
+    """Codes n×latent at equal steps on the straight line from one code (latent) to another, both ends included."""
+    return torch.lerp(start, end, torch.linspace(0, 1, n, device=start.device)[:, None])
+
+
+def quantile_lattice(side: int, tail: float = 0.03) -> tuple[Tensor, Tensor]:
+    """A square lattice over the 2-D prior, side²×2, and the side values that each coordinate takes, in rising order.
+
+    The values are quantiles of the standard normal from ``tail`` to 1 − ``tail``, so that equal steps are equally
+    probable. z₁ rises along a row; the first row has the largest z₂.
+    """
+    ticks = torch.special.ndtri(torch.linspace(tail, 1 - tail, side))
+    z2, z1 = torch.meshgrid(ticks.flip(0), ticks, indexing="ij")
+    return torch.stack([z1.flatten(), z2.flatten()], dim=1), ticks

@@ -1,32 +1,31 @@
 """How well a model explains images: the ELBO per image and the importance-weighted bound. Units: nats/image."""
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import numpy as np
 import torch
-from scipy.stats import bootstrap
 from torch import Tensor, nn
 
-from lab_utils.data.batches import Prepare, Tensors
-from lab_utils.losses import LOG_2PI, kl_to_standard_normal
+from lab_utils.clock import spend
+from lab_utils.data.batches import Prepare, Tensors, by_parts, parts
+from lab_utils.losses import LOG_2PI, kl_to_standard_normal, squared_error
 from lab_utils.models.vae import reparameterise
-from lab_utils.repro import noise
+from lab_utils.run import evaluating, noise
 
 Nll = Callable[[Tensor, Tensor], Tensor]
 
 
+@spend("metrics")
 @torch.no_grad()
 def elbo_terms(
-    model: nn.Module, split: Tensors, prepare: Prepare, nll: Nll, stream: torch.Generator, batch: int = 1000
+    model: nn.Module, split: Tensors, prepare: Prepare, nll: Nll, rng: torch.Generator, batch: int = 1000
 ) -> tuple[Tensor, Tensor]:
     """Both terms of the negative ELBO for each image, N and N, with one sample of z per image, in float32.
 
     ``split`` is what lies on the device, images uint8 and perhaps labels; ``prepare`` makes x and conditions of it.
     The noise of all images is drawn at once, so that the value does not depend on ``batch``.
     """
-    eps = noise(len(split[0]), model.latent, stream)
+    eps = noise(len(split[0]), model.latent, rng)
     reconstruction, kl = [], []
     with evaluating(model):
         for *tensors, eb in parts((*split, eps), batch):
@@ -37,6 +36,20 @@ def elbo_terms(
     return torch.cat(reconstruction), torch.cat(kl)
 
 
+def best_variance(model: nn.Module, split: Tensors, prepare: Prepare, rng: torch.Generator) -> float:
+    """The best σ² of a Gaussian decoder for some images: their mean squared error per value, at one sampled z for each.
+
+    The maximum-likelihood estimate, one number for all images (Rybkin, Daniilidis and Levine 2021, equation 6), from
+    images in [0, 1] and logits whose sigmoid is the mean image. Take it from training images and hold it fixed.
+    """
+
+    def error(logits: Tensor, x: Tensor) -> Tensor:
+        return squared_error(logits.sigmoid(), x) / x[0].numel()
+
+    return elbo_terms(model, split, prepare, error, rng)[0].mean().item()
+
+
+@spend("metrics")
 @torch.no_grad()
 def posteriors(model: nn.Module, split: Tensors, prepare: Prepare, batch: int = 1000) -> tuple[Tensor, Tensor]:
     """μ and log σ² of q(z|x, c) for each image, each N×latent."""
@@ -46,12 +59,13 @@ def posteriors(model: nn.Module, split: Tensors, prepare: Prepare, batch: int = 
     return torch.cat(mu), torch.cat(log_var)
 
 
-def sampled_latents(model: nn.Module, split: Tensors, prepare: Prepare, stream: torch.Generator) -> Tensor:
+def sampled_latents(model: nn.Module, split: Tensors, prepare: Prepare, rng: torch.Generator) -> Tensor:
     """One z ~ q(z|x, c) for each image, N×latent."""
     mu, log_var = posteriors(model, split, prepare)
-    return reparameterise(mu, log_var, noise(len(mu), model.latent, stream))
+    return reparameterise(mu, log_var, noise(len(mu), model.latent, rng))
 
 
+@spend("metrics")
 @torch.no_grad()
 def importance_bound(
     model: nn.Module,
@@ -59,7 +73,7 @@ def importance_bound(
     prepare: Prepare,
     nll: Nll,
     samples: int,
-    stream: torch.Generator,
+    rng: torch.Generator,
     batch: int = 100,
 ) -> Tensor:
     """−log of the importance-weighted estimate of p(x|c) per image, N, with ``samples`` draws from q(z|x, c).
@@ -73,7 +87,7 @@ def importance_bound(
             x, *c = prepare(*tensors)
             mu, log_var = model.encode(x, *c)
             n = len(x)
-            eps = noise(n * samples, model.latent, stream)
+            eps = noise(n * samples, model.latent, rng)
             x, mu, log_var, *c = (t.repeat_interleave(samples, 0) for t in (x, mu, log_var, *c))
             z = reparameterise(mu, log_var, eps)
             log_weight = -nll(model.decode(z, *c), x) + log_normal_ratio(z, eps, log_var)
@@ -81,27 +95,11 @@ def importance_bound(
     return torch.cat(bounds)
 
 
-@torch.no_grad()
+@spend("metrics")
 def mean_images(model: nn.Module, z: Tensor, batch: int = 500) -> Tensor:
     """The decoder's mean images N×C×H×W in [0, 1] for latents N×latent of a model without a condition."""
     with evaluating(model):
-        return torch.cat([model.decode(part).sigmoid() for part in z.split(batch)])
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Batch norm uses its running statistics inside, and what it used before after."""
-    before = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(before)
-
-
-def parts(tensors: Tensors, batch: int) -> Iterator[tuple[Tensor, ...]]:
-    """The tensors cut alike into pieces of at most ``batch`` rows."""
-    return zip(*(t.split(batch) for t in tensors), strict=True)
+        return by_parts(lambda part: model.decode(part).sigmoid(), z, size=batch)
 
 
 def log_normal_ratio(z: Tensor, eps: Tensor, log_var: Tensor) -> Tensor:
@@ -109,11 +107,3 @@ def log_normal_ratio(z: Tensor, eps: Tensor, log_var: Tensor) -> Tensor:
     log_prior = -0.5 * (z.square() + LOG_2PI).sum(1)
     log_posterior = -0.5 * (eps.square() + log_var + LOG_2PI).sum(1)
     return log_prior - log_posterior
-
-
-def mean_estimate(values: Tensor, stream: int = 0) -> dict[str, object]:
-    """Mean of per-image values with its 95 % bootstrap interval over images and their number."""
-    array = values.double().cpu().numpy()
-    result = bootstrap((array,), np.mean, n_resamples=1000, batch=50, method="percentile", rng=stream)
-    low, high = result.confidence_interval
-    return {"value": float(array.mean()), "n": len(array), "interval": [float(low), float(high)]}

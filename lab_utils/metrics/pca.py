@@ -3,10 +3,14 @@
 import torch
 from torch import Tensor
 
+from lab_utils.clock import spend
 from lab_utils.data.batches import to_unit
 
+ROUNDS = 3  # of subspace iteration
 
-def fit_pca(images: Tensor, components: int, stream: torch.Generator, rounds: int = 3) -> tuple[Tensor, Tensor]:
+
+@spend("metrics")
+def fit_pca(images: Tensor, components: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Mean (D) and orthonormal basis (D×components) of uint8 images N×C×H×W, in [0, 1] and flattened to D.
 
     Randomised subspace iteration (Halko, Martinsson and Tropp 2011, algorithm 4.4) with twice as many directions as
@@ -16,8 +20,8 @@ def fit_pca(images: Tensor, components: int, stream: torch.Generator, rounds: in
     mean = sum(to_unit(part).sum(0).double() for part in parts).flatten() / len(images)
     mean = mean.float()
     width = min(2 * components, len(images), len(mean))
-    basis = torch.randn(len(mean), width, generator=stream, device=images.device)
-    for _ in range(rounds):
+    basis = torch.randn(len(mean), width, generator=rng, device=images.device)
+    for _ in range(ROUNDS):
         basis = torch.linalg.qr(basis).Q
         basis = sum(centred(part, mean).T @ (centred(part, mean) @ basis) for part in parts)
     # Rotate the subspace so that its columns are the components, largest variance first.

@@ -62,7 +62,7 @@ class ConvCVAE(nn.Module):
         super().__init__()
         self.latent = latent
         self.condition = condition
-        self.beside_label = PlanesConv2d(condition, 3)  # 11×28×28 → 3×28×28
+        self.beside_label = PlanesConv2d(condition, 3)  # image and label planes, 11×28×28 → 3×28×28
         self.encoder = nn.Sequential(
             nn.LeakyReLU(0.1),
             nn.Conv2d(3, 1, 3, padding=1), nn.LeakyReLU(0.1),  # → 1×28×28
@@ -98,8 +98,24 @@ def label_planes(c: Tensor) -> Tensor:
     return c[:, :, None, None].expand(-1, -1, SIDE, SIDE)
 
 
-class PlanesConv2d(nn.Conv2d):
+def convolve_beside_planes(x: Tensor, c: Tensor, layer: nn.Conv2d) -> Tensor:
     """A 3×3 convolution of images N×1×28×28 side by side with the planes of their conditions N×K.
+
+    ``layer`` has 1 + K input channels, the image first.
+    """
+    return F.conv2d(torch.cat([x, label_planes(c)], dim=1), layer.weight, layer.bias, padding=1)
+
+
+def upsample_then_convolve(x: Tensor, layer: nn.Conv2d) -> Tensor:
+    """Pictures N×C×H×W enlarged twice by repeating each pixel, then a 3×3 convolution: N×channels×2H×2W."""
+    return F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), layer.weight, layer.bias, padding=1)
+
+
+# The same two layers as they run: nothing is computed twice, neither constant planes nor repeated pixels.
+
+
+class PlanesConv2d(nn.Conv2d):
+    """:func:`convolve_beside_planes` without making the planes of each image.
 
     The sum is the same in another order: a convolution is linear, so the planes are convolved once for each of the K
     entries, not for each image, and their part is a matrix product.
@@ -116,10 +132,10 @@ class PlanesConv2d(nn.Conv2d):
 
 
 class UpsampledConv2d(nn.Conv2d):
-    """A 3×3 convolution of pictures enlarged twice, N×C×H×W → N×channels×2H×2W, without enlarging them.
+    """:func:`upsample_then_convolve` without enlarging the pictures.
 
-    Nearest neighbours repeat each pixel, so that every output pixel sees 2×2 pixels of the small picture, each through
-    the sum of the weights that fall on it: four small kernels, one for each place in a 2×2 block (Shi et al. 2016).
+    Each pixel would be repeated, so that every output pixel sees 2×2 pixels of the small picture, each through the sum
+    of the weights that fall on it: four small kernels, one for each place in a 2×2 block (Shi et al. 2016).
     """
 
     def __init__(self, wide: int, channels: int):

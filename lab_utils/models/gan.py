@@ -5,6 +5,11 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from lab_utils.config import LabError
+from lab_utils.models.layers import smallest
+
+NORMS = ("batch", "spectral", "none")  # of a discriminator
+
 
 class Generator(nn.Module):
     """Noise, with whatever condition or code stands beside it, to images, by transposed convolutions.
@@ -43,13 +48,15 @@ class Discriminator(nn.Module):
 
     The mirror image of the generator. ``heads`` gives the width of each head: ``real`` is the discriminator itself,
     others classify or read a code. ``norm`` is ``batch`` (from the second layer on), ``spectral`` (every layer,
-    Miyato et al. 2018) or ``none``.
+    Miyato et al. 2018) or ``none``; LabError for any other.
     """
 
     def __init__(
         self, heads: Mapping[str, int], width: int = 128, side: int = 64, channels: int = 3, norm: str = "batch"
     ):
         super().__init__()
+        if norm not in NORMS:
+            raise LabError(f"norm={norm!r}: choose one of {', '.join(NORMS)}")
         low, halvings = smallest(side)
         bound = spectral_norm if norm == "spectral" else lambda layer: layer
         layers, wide = [], channels
@@ -65,11 +72,3 @@ class Discriminator(nn.Module):
         """Images N×channels×side×side in [−1, 1] to the logits of each head, N×its width, by name."""
         features = self.trunk(x)
         return {name: head(features) for name, head in self.heads.items()}
-
-
-def smallest(side: int) -> tuple[int, int]:
-    """The side of the smallest picture, at most 7, and how often it doubles to ``side``: 64 → (4, 4), 28 → (7, 2)."""
-    doublings = 0
-    while side > 7:
-        side, doublings = side // 2, doublings + 1
-    return side, doublings

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lab_utils.models.gan import smallest
+from lab_utils.models.layers import down, smallest, up
 
 
 def reparameterise(mu: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
@@ -53,16 +53,6 @@ class FaceVAE(nn.Module):
         """Logits N×3×side×side at z = μ + σ·noise, with μ and log σ²."""
         mu, log_var = self.encode(x)
         return self.decode(reparameterise(mu, log_var, noise)), mu, log_var
-
-
-def down(channels: int, wider: int) -> list[nn.Module]:
-    """Half the side."""
-    return [nn.Conv2d(channels, wider, 4, stride=2, padding=1), nn.BatchNorm2d(wider), nn.LeakyReLU(0.2)]
-
-
-def up(channels: int, narrower: int) -> list[nn.Module]:
-    """Twice the side."""
-    return [nn.ConvTranspose2d(channels, narrower, 4, stride=2, padding=1), nn.BatchNorm2d(narrower), nn.ReLU()]
 
 
 class BatchNormalisedVAE(FaceVAE):

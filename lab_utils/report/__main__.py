@@ -12,21 +12,23 @@ python -m lab_utils.report publish PROFILE=name    put a finished report into re
   SEED      whole number, 0 or more
   JOBS      how many notebooks run at once
 
-A notebook runs only if its code, its parameters, what it imports of lab_utils, the data, the packages or the
-kind of device changed since it ran well. An empty value means the default. Exit code: 0 all well, 1 a notebook
-failed or a number differs, 2 something that you can put right, 130 interrupted.
+A notebook runs only if its code, its parameters, its settings, what it imports of lab_utils, the data, the packages
+or the kind of device changed since it ran well; its page is written again if its words changed. An empty value means
+the default. Exit code: 0 all well, 1 a notebook failed or a number differs, 2 something that you can put right, 130
+interrupted.
 """
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab_utils.catalogue import NOTEBOOKS, Notebook
 from lab_utils.config import ROOT, LabError
-from lab_utils.report.pipeline import Places, fetch, run
+from lab_utils.labs import LABS
+from lab_utils.labs.spec import Lab
+from lab_utils.report.plan import fetch, run
 from lab_utils.report.publish import publish
-from lab_utils.report.request import parse
+from lab_utils.report.request import Places, parse
 from lab_utils.report.verify import verify
 
 COMMANDS = {"run": run, "data": fetch, "verify": verify, "publish": publish}
@@ -36,7 +38,7 @@ def main(
     arguments: Sequence[str],
     notebooks: Path = ROOT / "notebooks",
     reports: Path = ROOT / "reports",
-    catalogue: dict[str, Notebook] = NOTEBOOKS,
+    labs: Mapping[str, Lab] = LABS,
 ) -> int:
     """The command line; returns the exit code."""
     try:
@@ -45,8 +47,8 @@ def main(
             return 0
         if arguments[0] not in COMMANDS:
             raise LabError(f"there is no command {arguments[0]!r}; there are {', '.join(COMMANDS)}")
-        request = parse(arguments[1:], catalogue)
-        return COMMANDS[arguments[0]](request, Places(notebooks, reports / request.PROFILE, catalogue))
+        request = parse(arguments[1:], labs)
+        return COMMANDS[arguments[0]](request, Places(notebooks, reports / request.PROFILE, labs))
     except KeyboardInterrupt:  # before any notebook ran
         print("interrupted", file=sys.stderr)
         return 130

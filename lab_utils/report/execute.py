@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from nbformat import NotebookNode
 from nbformat.reader import NotJSONError
 
 from lab_utils.config import ROOT
-from lab_utils.report import spent
+from lab_utils.handover import SPENT
 
 CELL_TIMEOUT = 3600  # seconds; a cell that takes longer hangs
 STOP_TIMEOUT = 15  # seconds that papermill is given to shut its kernel down
@@ -39,7 +39,7 @@ class Outcome:
     reason: str = ""
     cell: int | None = None  # index of the cell that it ended in
     user_error: bool = False  # a LabError: something a person can put right
-    spent: dict[str, float] = field(default_factory=dict)  # the seconds by kind; empty if that is not known
+    spent: dict[str, float] = field(default_factory=dict)  # the seconds by kind; empty if it does not say
 
 
 @dataclass
@@ -67,15 +67,13 @@ def run_notebook(
     target: Path,
     log: Path,
     parameters: dict[str, Any],
-    data_dir: Path | None,
-    threads: int | None,
+    env: dict[str, str],
     children: Children,
     tell: Callable[[str], None] = print,
 ) -> Outcome:
     """Execute ``source`` into ``target`` and wait for it.
 
-    Every line the notebook prints goes to ``tell`` as it comes, and with its standard error to ``log``. It computes
-    with so many ``threads``, unless the environment already says how many; None leaves that to torch.
+    Every line the notebook prints goes to ``tell`` as it comes, and with its standard error to ``log``.
     """
     begun = time.monotonic()
     given = json.dumps(parameters), str(CELL_TIMEOUT)
@@ -84,7 +82,7 @@ def run_notebook(
         open(log, "w", encoding="utf-8") as sink,
         subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, cwd=ROOT, text=True,
-            encoding="utf-8", errors="replace", env=environment(data_dir, threads), start_new_session=True,
+            encoding="utf-8", errors="replace", env=env, start_new_session=True,
         ) as child,
     ):  # fmt: skip
         children.running.add(child)
@@ -96,12 +94,14 @@ def run_notebook(
             tell(last_state(line.rstrip("\n")))
         child.wait()  # before its input is closed, which would end it
         children.running.discard(child)
-    outcome = judge(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
-    return replace(outcome, spent=time_spent(target, outcome.seconds))
+    return outcome_of(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
 
 
 def environment(data_dir: Path | None, threads: int | None) -> dict[str, str]:
-    """What the process and its kernel see: this package first, no window, this environment's own kernel."""
+    """What the process and its kernel see: this package first, no window, this environment's own kernel.
+
+    It computes with so many ``threads``, unless the environment already says how many; None leaves that to torch.
+    """
     env = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "DATA_DIR")}
     if data_dir:  # not a parameter: a page that others read is no place for a path of this machine
         env["DATA_DIR"] = str(data_dir)
@@ -120,36 +120,42 @@ def last_state(line: str) -> str:
     return line.rstrip("\r").rsplit("\r", 1)[-1]
 
 
-def judge(source: Path, target: Path, code: int, seconds: float, stopped: bool) -> Outcome:
-    """Decide how a run ended from the process's exit status and the outputs, not from papermill's metadata.
+def outcome_of(source: Path, target: Path, code: int, seconds: float, stopped: bool) -> Outcome:
+    """How a run ended, from the process's exit status and the outputs, not from papermill's metadata.
 
     papermill marks every cell as completed when the kernel is killed.
     """
     notebook = read_executed(target, source)
-    failed, reached = first_error(notebook), last_started(notebook)
-    unfinished = first_unfinished(notebook)
+    cells = code_cells(notebook)
+    failed = next((i for i, cell in cells if any(out.output_type == "error" for out in cell.outputs)), None)
+    unfinished = next((i for i, cell in cells if cell.execution_count is None), None)
+    started = [i for i, cell in cells if cell.metadata.get("papermill", {}).get("start_time")]
+    reached = started[-1] if started else None  # the last that was given to the kernel
+    spent = take_spent(notebook, seconds)
     clean(notebook)
+
+    def ended(status: str, reason: str, cell: int | None, user_error: bool = False) -> Outcome:
+        return Outcome(notebook, status, seconds, reason, cell, user_error, spent)
+
     if stopped or code == 130:
-        return Outcome(notebook, "interrupted", seconds, "interrupted", reached)
+        return ended("interrupted", "interrupted", reached)
     if failed is not None:
         error = next(out for out in notebook.cells[failed].outputs if out.output_type == "error")
         mine = error.ename == "LabError"
         reason = one_line(error.evalue if mine else f"{error.ename}: {error.evalue}".removesuffix(": "))
-        return Outcome(notebook, "failed", seconds, reason, failed, mine)
+        return ended("failed", reason, failed, mine)
     if code != 0:
-        return Outcome(notebook, "failed", seconds, process_reason(target, code), reached)
+        return ended("failed", process_reason(target, code), reached)
     if unfinished is not None:
-        return Outcome(notebook, "failed", seconds, "this cell has not run", unfinished)
-    return Outcome(notebook, "ok", seconds)
+        return ended("failed", "this cell has not run", unfinished)
+    return ended("ok", "", None)
 
 
 def process_reason(target: Path, code: int) -> str:
     if code < 0:
         return f"the process was killed by {signal.Signals(-code).name}"
-    note = error_note(target)
-    if not note.exists():
-        return f"the process ended with status {code}"
-    reason = note.read_text(encoding="utf-8")
+    note = target.with_suffix(".error")
+    reason = note.read_text(encoding="utf-8") if note.exists() else f"the process ended with status {code}"
     if reason.startswith("DeadKernelError"):
         return "the kernel died: it was killed, or ran out of memory"
     if reason.startswith("CellTimeoutError"):
@@ -157,17 +163,18 @@ def process_reason(target: Path, code: int) -> str:
     return reason
 
 
-def time_spent(target: Path, seconds: float) -> dict[str, float]:
-    """The seconds of a run by kind, which add up to all of them; empty if its kernel left no word of them.
+def take_spent(notebook: NotebookNode, seconds: float) -> dict[str, float]:
+    """The seconds of a run by kind, which add up to all of them; empty if the notebook does not say.
 
-    What the kernel has not counted is start-up, too: the processes, and the messages between them.
+    What it has not counted is start-up: the processes, and the messages between them. The output that says it is taken
+    out of the notebook, so that equal runs give equal files.
     """
-    try:
-        counted = json.loads(spent_note(target).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    rest = max(0.0, seconds - sum(counted.values()))
-    return counted | {spent.START_UP: counted[spent.START_UP] + rest}
+    counted: dict[str, float] = {}
+    for _, cell in code_cells(notebook):
+        for output in [output for output in cell.outputs if SPENT in output.get("data", {})]:
+            counted = dict(output.data[SPENT])
+            cell.outputs.remove(output)
+    return counted and counted | {"start-up": max(0.0, seconds - sum(counted.values()))}
 
 
 def read_executed(target: Path, source: Path) -> NotebookNode:
@@ -188,24 +195,6 @@ def read_executed(target: Path, source: Path) -> NotebookNode:
 
 def code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
     return [(i, cell) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-
-
-def first_error(notebook: NotebookNode) -> int | None:
-    """Index of the first cell that shows an error, or None."""
-    for i, cell in code_cells(notebook):
-        if any(output.output_type == "error" for output in cell.outputs):
-            return i
-    return None
-
-
-def first_unfinished(notebook: NotebookNode) -> int | None:
-    return next((i for i, cell in code_cells(notebook) if cell.execution_count is None), None)
-
-
-def last_started(notebook: NotebookNode) -> int | None:
-    """Index of the last cell that was given to the kernel, or None."""
-    started = [i for i, cell in code_cells(notebook) if cell.metadata.get("papermill", {}).get("start_time")]
-    return started[-1] if started else None
 
 
 def clean(notebook: NotebookNode) -> None:
@@ -238,14 +227,6 @@ def one_line(text: str) -> str:
     return lines[0][:300] if lines else "no message"
 
 
-def error_note(target: Path) -> Path:
-    return target.with_suffix(".error")
-
-
-def spent_note(target: Path) -> Path:
-    return target.with_suffix(".spent")
-
-
 def end_with_parent() -> None:
     """End when the report that started this process is gone, however it went: its pipe then closes."""
     os.read(0, 1)
@@ -258,13 +239,12 @@ def execute(source: str, target: str, parameters: str, cell_timeout: str) -> int
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # raising makes nbclient shut its kernel down
     threading.Thread(target=end_with_parent, daemon=True).start()
-    os.environ[spent.FILE] = str(spent_note(Path(target)))
     try:
         papermill.execute_notebook(
             source, target, parameters=json.loads(parameters), kernel_name="python3", language="python",
             cwd=str(Path(source).parent), progress_bar=False, request_save_on_cell_execute=True,
             execution_timeout=int(cell_timeout), stdout_file=sys.stdout, stderr_file=sys.stderr,
-            shutdown_kernel="immediate", extra_arguments=[f"--ext={spent.__name__}"],
+            shutdown_kernel="immediate",
         )  # fmt: skip
     except KeyboardInterrupt:
         return 130
@@ -272,7 +252,8 @@ def execute(source: str, target: str, parameters: str, cell_timeout: str) -> int
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # whatever it is, the report must be able to say it in one line
-        error_note(Path(target)).write_text(f"{type(error).__name__}: {one_line(str(error))}", encoding="utf-8")
+        note = f"{type(error).__name__}: {one_line(str(error))}"
+        Path(target).with_suffix(".error").write_text(note, encoding="utf-8")
         raise
     return 0
 

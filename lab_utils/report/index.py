@@ -1,156 +1,100 @@
 """The page that a grader opens first: runs, deliverables, metrics against targets, how to do it again."""
 
 import base64
-import io
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from lab_utils.catalogue import FALLBACKS, NOTEBOOKS, NUMBERS, Metric, Notebook, number, target
-from lab_utils.report import claims
-from lab_utils.report.files import sha256
-from lab_utils.report.pipeline import Places
-from lab_utils.report.render import css, environment
-from lab_utils.report.request import number_of
+from lab_utils.config import FALLBACKS
+from lab_utils.files import sha256
+from lab_utils.handover import Record, bound
+from lab_utils.labs.spec import NOT_RUN, OTHER_DATA, Claim, Lab, Metric, MissingValueError, Tolerance, Values, values_of
+from lab_utils.report.html import CSS, environment, saved_as_webp
+from lab_utils.report.record import Manifest, Run
+from lab_utils.report.request import Places
+from lab_utils.words import device_line, duration, source_lines
 
 THUMBNAIL = (416, 256)  # pixels at most, twice of what a page shows
 SPENT = ("start-up", "data", "training", "metrics", "figures", "rendering", "other")
 AROUND, WORK = ("start-up", "figures", "rendering"), ("training", "metrics")
 MOST_AROUND = 0.1  # of the work; the smoke profile hardly works
 
+Records = Mapping[str, Record]
 
-def render_index(manifest: dict[str, Any], metrics: dict[str, Any], places: Places, command: str) -> str:
+
+@dataclass(frozen=True)
+class MetricRow:
+    name: str
+    metric: Metric
+    measured: Mapping[str, Any]  # empty: it was not
+    target: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    claim: Claim
+    measured: str  # in words
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Where the time went: seconds by kind, of each notebook and of all, and what share of it was no work."""
+
+    rows: dict[str, dict[str, float]]
+    share: str
+    goal: str
+    verdict: str
+    kinds: tuple[str, ...] = SPENT
+    ratio: str = f"({' + '.join(AROUND)}) / ({' + '.join(WORK)})"
+
+
+def render_index(manifest: Manifest, records: Records, places: Places, command: str) -> str:
     """The index as HTML.
 
-    ``metrics`` holds the content of the metrics file by notebook; notebooks of the catalogue that are not in the
-    manifest are listed as not run. ``command`` does all of it again.
+    ``records`` are the metrics files by notebook; labs that are not in the manifest are listed as not run. ``command``
+    does all of it again.
     """
-    runs, profile = manifest["notebooks"], manifest["profile"]
-    sections = [
-        section(name, entry, runs.get(name), metrics.get(name), profile, places.folder)
-        for name, entry in places.catalogue.items()
-    ]
-    page = environment().get_template("index.html.j2")
-    return page.render(
-        css=css(),
-        profile=profile,
-        sections=sections,
-        summary=summary(sections),
-        claims=claims.rows(metrics) if set(places.catalogue) == set(NOTEBOOKS) else [],
-        verification=manifest.get("verification"),
-        spent=spent(runs, profile),
-        command=command,
-        again=again(runs),
-        mixed=len({run["environment"]["source"] for run in runs.values()}) > 1,
-        facts=facts(runs),
-    )
+    runs, labs, profile = dict(sorted(manifest.notebooks.items())), places.labs, manifest.profile
+    rows = {name: metric_rows(lab, records.get(name, {}), profile) for name, lab in labs.items() if name in runs}
+    data = {kind: one for run in runs.values() for kind, one in run.data.items()}
+    devices = [device_line(run.provenance) or "a device not stated" for run in runs.values()]
+    return environment().get_template("index.html.j2").render(
+        css=CSS, profile=profile, labs=labs, runs=runs, records=records, rows=rows, command=command,
+        summary=summary(labs, runs, rows), facts=facts(runs), verification=manifest.verification,
+        claims=claim_rows(labs, records), by_number={lab.number: name for name, lab in labs.items()},
+        spent=spent(runs, profile), origin=origin(runs), data="; ".join(source_lines(data)),
+        devices=" and ".join(dict.fromkeys(devices)), seconds=sum(run.seconds for run in runs.values()),
+        mixed=len({run.environment.source for run in runs.values()}) > 1, commit_line=commit_line,
+        thumbnail=lambda name, figure: thumbnail_of(places.folder / "figures" / name / figure.file),
+        other_data=lambda record: bool(sources_of(record) & FALLBACKS),
+    )  # fmt: skip
 
 
-def summary(sections: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def summary(
+    labs: Mapping[str, Lab], runs: Mapping[str, Run], rows: Mapping[str, list[MetricRow]]
+) -> list[tuple[str, str]]:
     """How many of what there should be there is, in words."""
-    made = [figures is not None for part in sections for _, _, figures, _ in part["deliverables"]]
-    verdicts = Counter(row["verdict"] for part in sections for row in part["metrics"])
+    made = [name in runs and one in runs[name].deliverables for name, lab in labs.items() for one in lab.deliverables]
+    verdicts = Counter(row.verdict for some in rows.values() for row in some)
     words = {"met": "met", "not met": "not met", "other data": "set for other data", "missing": "not measured"}
     bounds = ", ".join(f"{verdicts[key]} {word}" for key, word in words.items() if verdicts[key])
     return [
-        ("Notebooks", f"{sum(part['status'] == 'ok' for part in sections)} of {len(sections)} ran to their end"),
+        ("Notebooks", f"{sum(run.status == 'ok' for run in runs.values())} of {len(labs)} ran to their end"),
         ("Deliverables", f"{sum(made)} of {len(made)} delivered"),
         ("Targets", bounds or "none for this profile"),
-        ("Time", duration(sum(part["run"]["seconds"] for part in sections if part["run"]))),
+        ("Time", duration(sum(run.seconds for run in runs.values()))),
     ]
 
 
-def section(
-    name: str, entry: Notebook, run: dict | None, metrics: dict | None, profile: str, folder: Path
-) -> dict[str, Any]:
-    """Everything the page says of one notebook."""
-    delivered = run["deliverables"] if run else {}
-    made = {i: thumbnails(figures, folder / "figures" / name) for i, figures in delivered.items()}
-    measured = metrics["metrics"] if metrics else {}
-    return {
-        "name": name,
-        "number": number_of(name),
-        "entry": entry,
-        "run": run,
-        "status": run["status"] if run else "not run",
-        "time": duration(run["seconds"]) if run else "",
-        "sources": ", ".join(source_lines(run["data"])) if run else "",
-        "deliverables": [
-            (i, title, made.get(i), numbers_of(i, entry, measured)) for i, title in entry.deliverables.items()
-        ],
-        "metrics": metric_rows(entry, metrics, profile) if run else [],
-    }
-
-
-def spent(runs: dict[str, Any], profile: str) -> dict[str, Any] | None:
-    """Where the time went, by notebook and in all, and what share of it was no work; None if no run has noted it."""
-    noted = {number_of(name): run["spent"] for name, run in sorted(runs.items()) if run.get("spent")}
-    if not noted:
-        return None
-    total = {kind: sum(times.get(kind, 0.0) for times in noted.values()) for kind in SPENT}
-    around, work = (sum(total[kind] for kind in kinds) for kinds in (AROUND, WORK))
-    share = round(around / work, 3) if work else None  # as it is shown, so that the verdict is of what is read
-    return {
-        "kinds": SPENT,
-        "rows": [
-            (name, [duration(seconds) for seconds in (*(times.get(kind, 0.0) for kind in SPENT), sum(times.values()))])
-            for name, times in [*noted.items(), ("All", total)]
-        ],
-        "ratio": f"({' + '.join(AROUND)}) / ({' + '.join(WORK)})",
-        "share": None if share is None else f"{100 * share:.1f} %",
-        "goal": None if profile == "smoke" else f"{100 * MOST_AROUND:.0f} %",
-        "verdict": verdict(share, MOST_AROUND, others=False, higher_is_better=False),
-    }
-
-
-def again(runs: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same to get the same numbers."""
-    data = {kind: one for run in runs.values() for kind, one in run["data"].items()}
-    return {
-        "source": origin(runs),
-        "data": "; ".join(source_lines(data)),
-        "time": duration(sum(run["seconds"] for run in runs.values())),
-        "device": " and ".join(dict.fromkeys(device_line(run) or "a device not stated" for run in runs.values())),
-        "rows": [
-            {
-                "number": number_of(name),
-                "source": run["environment"]["source"][:12],
-                "commit": commit_line(run),
-                "lock": (run["environment"]["lock"] or "none")[:12],
-                "seed": run["seed"],
-                "device": device_line(run),
-                "data": [(kind, (one.get("sha256") or "?")[:12]) for kind, one in sorted(run["data"].items())],
-            }
-            for name, run in sorted(runs.items())
-        ],
-    }
-
-
-def origin(runs: dict[str, Any]) -> str:
-    """How to get the source: from git if one commit holds all of it."""
-    states = [run["environment"]["git"] for run in runs.values()]
-    if any(state is None for state in states):
-        return "Have the same source: no commit is known of it, its content hash is below."
-    if any(state["dirty"] for state in states):
-        return "Have the same source: it had changes that are in no commit; its content hash is below."
-    commits = list(dict.fromkeys(state["commit"] for state in states))
-    return f"Check out commit {commits[-1]}" + (", or for single notebooks those below." if len(commits) > 1 else ".")
-
-
-def commit_line(run: dict[str, Any]) -> str:
-    git = run["environment"]["git"]
-    return f"{git['commit'][:10]}{' with changes' if git['dirty'] else ''}" if git else "not known"
-
-
-def thumbnails(figures: list[dict[str, str]], folder: Path) -> list[dict[str, str]]:
-    """The figures of a deliverable, the first of them with its picture made small."""
-    if not figures:
-        return []
-    first = folder / figures[0]["file"]
-    return [figures[0] | {"thumbnail": thumbnail(first, sha256(first))}, *figures[1:]]
+def thumbnail_of(path: Path) -> str:
+    return thumbnail(path, sha256(path))
 
 
 @cache
@@ -159,107 +103,161 @@ def thumbnail(path: Path, content: str) -> str:
     with Image.open(path) as picture:
         small = picture.convert("RGB")
     small.thumbnail(THUMBNAIL)
-    buffer = io.BytesIO()
-    small.save(buffer, "webp", quality=75, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return f"data:image/webp;base64,{base64.b64encode(saved_as_webp(small, quality=75)).decode()}"
 
 
-def numbers_of(deliverable: str, entry: Notebook, measured: dict[str, Any]) -> list[tuple[str, str]]:
-    """Name and value of each metric that belongs to a deliverable."""
-    return [
-        (name, f"{number(measured[name]['value'])} {entry.metrics[name].unit}")
-        for name in NUMBERS.get(deliverable, ())
-        if name in measured and name in entry.metrics
-    ]
+# Metrics
 
 
-def facts(runs: dict[str, Any]) -> list[tuple[str, str]]:
-    """What produced these results: each fact once, all its values where notebooks differ."""
-    found: dict[str, list[str]] = {}
-    for run in sorted(runs.values(), key=lambda run: run["finished"], reverse=True):
-        for name, text in run_facts(run):
-            if text and text not in found.setdefault(name, []):
-                found[name].append(text)
-    finished = [("Finished", max(run["finished"] for run in runs.values()))] if runs else []
-    return [(name, "; ".join(texts)) for name, texts in found.items() if texts] + finished
+def metric_rows(lab: Lab, record: Record, profile: str) -> list[MetricRow]:
+    """One row for each metric of the lab, then those that only the notebook knows."""
+    measured, sources, rows = record.get("metrics", {}), sources_of(record), []
+    unknown = {name: Metric(name, one.get("unit", ""), Tolerance()) for name, one in measured.items()}
+    for name in dict.fromkeys([*lab.metrics, *measured]):
+        metric, found = lab.metrics.get(name) or unknown[name], measured.get(name, {})
+        said = verdict(found.get("value"), *metric.target(profile, sources), bool(metric.higher_is_better))
+        rows.append(MetricRow(name, metric, found, bound(metric, profile, sources), said))
+    return rows
 
 
-def run_facts(run: dict[str, Any]) -> list[tuple[str, str]]:
-    environment = run["environment"]
-    versions = environment["packages"]
-    return [
-        ("Device", device_line(run)),
-        *(("Data", line) for line in source_lines(run["data"])),
-        ("Seed", str(run["seed"])),
-        ("Commit", commit_line(run)),
-        ("Source", environment["source"][:12]),
-        ("Python", environment["python"]),
-        (
-            "Packages",
-            ", ".join(f"{name} {versions[name]}" for name in ("torch", "numpy") if versions.get(name)),
-        ),
-    ]
+def sources_of(record: Record) -> set[str]:
+    return {one.get("source") for one in record.get("data", {}).values()}
 
 
-def device_line(run: dict[str, Any]) -> str:
-    """The device as the notebook states it, with its name, threads and precision where it gives them."""
-    stated = run["provenance"]
-    count = stated.get("threads")
-    threads = f"{count} thread{'s' * (count != 1)}" if count and stated.get("device") == "cpu" else ""
-    parts = [stated.get("device_name") or stated.get("device"), threads, stated.get("precision")]
-    return ", ".join(str(part) for part in parts if part)
-
-
-def source_lines(data: dict[str, Any]) -> list[str]:
-    return [f"{name}: {one.get('source', '?')} ({counts(one)})" for name, one in sorted(data.items())]
-
-
-def counts(data: dict[str, Any]) -> str:
-    """Sizes of the splits, as in ``60,000 training, 10,000 test``."""
-    sizes = [(data.get("train"), "training"), (data.get("test"), "test")]
-    return ", ".join(f"{n:,} {what}" for n, what in sizes if isinstance(n, int)) or "sizes not stated"
-
-
-def metric_rows(entry: Notebook, record: dict[str, Any], profile: str) -> list[dict[str, Any]]:
-    """One row for each metric of the catalogue, then those that only the notebook knows."""
-    measured = record.get("metrics", {})
-    sources = {one.get("source") for one in record.get("data", {}).values()}
-    extra = {name: Metric(name, one.get("unit", "")) for name, one in measured.items() if name not in entry.metrics}
-    return [
-        metric_row(name, metric, measured.get(name), profile, sources)
-        for name, metric in (entry.metrics | extra).items()
-    ]
-
-
-def metric_row(name: str, metric: Metric, measured: dict | None, profile: str, sources: set) -> dict[str, Any]:
-    goal, others = target(metric, profile, sources)
-    value = (measured or {}).get("value")
-    return {
-        "name": name,
-        "metric": metric,
-        "value": number(value) if measured else "missing",
-        "interval": [number(end) for end in (measured or {}).get("interval") or []],
-        "n": (measured or {}).get("n"),
-        "seeds": (measured or {}).get("seeds"),
-        "target": "" if goal is None else f"{'≥' if metric.higher_is_better else '≤'} {number(goal)}",
-        "verdict": verdict(value, goal, others, metric.higher_is_better),
-        "reference": "" if metric.reference is None else number(metric.reference),
-        "other_data": bool(sources & FALLBACKS),
-    }
-
-
-def verdict(value: float | None, goal: float | None, others: bool, higher_is_better: bool | None) -> str:
-    """In words: met, not met, no target, other data, or missing."""
+def verdict(value: float | None, goal: float | None, elsewhere: bool, at_least: bool) -> str:
+    """In words: met, not met, no target, other data, or missing. The goal is a bound from below or from above."""
     if value is None:
         return "missing"
-    if goal is None or higher_is_better is None:
+    if goal is None:
         return "no target"
-    if others:
+    if elsewhere:
         return "other data"
-    return "met" if (value >= goal if higher_is_better else value <= goal) else "not met"
+    return "met" if (value >= goal if at_least else value <= goal) else "not met"
 
 
-def duration(seconds: float) -> str:
-    """As in ``8 s`` or ``3 min 20 s``."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+# Claims
+
+
+def claim_rows(labs: Mapping[str, Lab], records: Records) -> list[ClaimRow]:
+    """One row for each claim of the labs, decided by the metrics of the runs that came to their end."""
+    ran = {name: record for name, record in records.items() if record["status"] == "ok"}
+    return [claim_row(claim, lab, labs, ran) for lab in labs.values() for claim in lab.claims]
+
+
+def claim_row(claim: Claim, lab: Lab, labs: Mapping[str, Lab], ran: Records) -> ClaimRow:
+    try:
+        words, said = claim.decide(claim_values(lab, labs, ran))
+    except MissingValueError as missing:
+        return ClaimRow(claim, f"needs {needed(missing.args[0], lab, labs, ran)}", NOT_RUN)
+    used = data_of(deciding(claim, lab, labs, ran))
+    if unlike := [kind for kind, all_used in used.items() if len({one.get("sha256") for one in all_used}) > 1]:
+        return ClaimRow(claim, f"needs its notebooks on the same {', '.join(unlike)}", NOT_RUN)
+    if not same_data(claim, used):
+        return ClaimRow(claim, f"{words}; measured on other data than the report's", OTHER_DATA)
+    return ClaimRow(claim, words, said)
+
+
+def claim_values(lab: Lab, labs: Mapping[str, Lab], ran: Records) -> Values:
+    """What a claim of a lab is decided from: its own metrics by name, and everybody's behind the notebook's number."""
+    found = Values()
+    for name, record in ran.items():
+        for prefix in [f"{labs[name].number}/", *([""] if name == lab.name else [])]:
+            found |= values_of(record["metrics"], prefix)
+    return found
+
+
+def needed(metric: str, lab: Lab, labs: Mapping[str, Lab], ran: Records) -> str:
+    """What a claim waits for: a notebook that has not run, or a metric of one that has."""
+    notebook, slash, name = metric.rpartition("/")
+    notebook = notebook if slash else lab.number
+    return f"{notebook}/{name}" if any(labs[one].number == notebook for one in ran) else f"notebook {notebook}"
+
+
+def deciding(claim: Claim, lab: Lab, labs: Mapping[str, Lab], ran: Records) -> list[Record]:
+    """The records without which a claim cannot be decided."""
+
+    def is_decided(without: str) -> bool:
+        try:
+            claim.decide(claim_values(lab, labs, {name: record for name, record in ran.items() if name != without}))
+        except MissingValueError:
+            return False
+        return True
+
+    return [record for name, record in ran.items() if not is_decided(without=name)]
+
+
+def data_of(records: Sequence[Record]) -> dict[str, list[Mapping[str, Any]]]:
+    """What some notebooks used, by kind of data."""
+    kinds = dict.fromkeys(kind for record in records for kind in record["data"])
+    return {kind: [record["data"][kind] for record in records if kind in record["data"]] for kind in kinds}
+
+
+def same_data(claim: Claim, used: Mapping[str, list[Mapping[str, Any]]]) -> bool:
+    """Whether a figure may be set beside the report's; True for a claim that is no figure."""
+    return claim.figures_of is None or any(
+        one.get("source") == claim.figures_of and claim.test_images in (None, one.get("test"))
+        for all_used in used.values()
+        for one in all_used
+    )
+
+
+# Time
+
+
+def spent(runs: Mapping[str, Run], profile: str) -> Spent | None:
+    """Where the time went, by notebook and in all; None if no run has noted it."""
+    noted = {name.split("_")[0]: run.spent for name, run in sorted(runs.items()) if run.spent}
+    if not noted:
+        return None
+    total = {kind: sum(times.get(kind, 0.0) for times in noted.values()) for kind in SPENT}
+    around, work = (sum(total[kind] for kind in kinds) for kinds in (AROUND, WORK))
+    share = round(around / work, 3) if work else None  # as it is shown, so that the verdict is of what is read
+    return Spent(
+        noted | {"All": total},
+        "" if share is None else f"{100 * share:.1f} %",
+        "" if profile == "smoke" else f"{100 * MOST_AROUND:.0f} %",
+        verdict(share, MOST_AROUND, elsewhere=False, at_least=False),
+    )
+
+
+# How to do it again
+
+
+def origin(runs: Mapping[str, Run]) -> str:
+    """How to get the source: from git if one commit holds all of it."""
+    states = [run.environment.git for run in runs.values()]
+    if any(state is None for state in states):
+        return "Have the same source: no commit is known of it, its content hash is below."
+    if any(state.dirty for state in states):
+        return "Have the same source: it had changes that are in no commit; its content hash is below."
+    commits = list(dict.fromkeys(state.commit for state in states))
+    return f"Check out commit {commits[-1]}" + (", or for single notebooks those below." if len(commits) > 1 else ".")
+
+
+def commit_line(run: Run) -> str:
+    git = run.environment.git
+    return f"{git.commit[:10]}{' with changes' if git.dirty else ''}" if git else "not known"
+
+
+def facts(runs: Mapping[str, Run]) -> list[tuple[str, str]]:
+    """What produced these results: each fact once, all its values where notebooks differ."""
+    found: dict[str, dict[str, None]] = {}
+    for run in sorted(runs.values(), key=lambda run: run.finished, reverse=True):
+        for name, text in run_facts(run):
+            found.setdefault(name, {})[text] = None
+    finished = [("Finished", max(run.finished for run in runs.values()))] if runs else []
+    joined = [(name, "; ".join(filter(None, texts))) for name, texts in found.items()]
+    return [(name, text) for name, text in joined if text] + finished
+
+
+def run_facts(run: Run) -> list[tuple[str, str]]:
+    made_from, versions = run.environment, run.environment.packages
+    return [
+        ("Device", device_line(run.provenance)),
+        *(("Data", line) for line in source_lines(run.data)),
+        ("Seed", str(run.seed)),
+        ("Commit", commit_line(run)),
+        ("Source", made_from.source[:12]),
+        ("Python", made_from.python),
+        ("Packages", ", ".join(f"{name} {versions[name]}" for name in ("torch", "numpy") if versions.get(name))),
+    ]

@@ -1,108 +1,177 @@
-"""Writes the pages of a report from what lies in its folder, each only when something that it shows has changed."""
+"""What a page shows beside its notebook, and whether the one that is there still shows what is so.
 
-import time
-from collections.abc import Collection
-from typing import Any
+Looks at files and records only: a report in which nothing changed loads none of what renders.
+"""
 
-import nbformat
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
 
-from lab_utils.report import outputs, provenance
-from lab_utils.report.files import digest, read_json, sha256, write_whole
-from lab_utils.report.index import device_line, duration, render_index, source_lines
-from lab_utils.report.pipeline import Places
-from lab_utils.report.render import render
-from lab_utils.report.request import Request
-from lab_utils.report.tables import titles
+from lab_utils import handover, sources
+from lab_utils.config import ROOT
+from lab_utils.files import digest, read_json, sha256
+from lab_utils.handover import Record
+from lab_utils.labs.spec import Lab
+from lab_utils.report.depends import prose
+from lab_utils.report.record import Manifest, PageKey, Run
+from lab_utils.report.request import Places
+from lab_utils.words import device_line, duration, source_lines
 
-
-def write_pages(manifest: dict[str, Any], places: Places, request: Request, coming: Collection[str] = ()) -> None:
-    """Write the pages that are not there or no longer true, then the index, then the manifest that vouches for them.
-
-    Any page may be touched by a run: it links to its neighbours and compares its numbers with theirs. Links lead to
-    the notebooks that are ``coming`` too, so that a page need not be written again when they have run.
-    """
-    runs, renderer = manifest["notebooks"], provenance.renderer()
-    known = [name for name in places.catalogue if name in runs]
-    metrics = {name: read_json(places.folder / "metrics" / f"{name}.json") for name in known}
-    rendered = {}
-    for name in known:
-        file, about = f"html/{name}.html", head(name, runs, places, coming)
-        key = digest([renderer, about, contents(name, metrics, places)])
-        whole = provenance.same(places.folder / file, manifest.get("files", {}).get(file))
-        if manifest.get("pages", {}).get(name) != key or not whole:
-            begun = time.monotonic()
-            write_whole(places.folder / file, page(name, about, metrics, places))
-            add_rendering(runs[name], time.monotonic() - begun)
-        rendered[name] = key
-    manifest |= {"pages": rendered, "renderer": renderer}
-    write_whole(places.folder / "index.html", render_index(manifest, metrics, places, command(manifest, request)))
-    provenance.write_manifest(places.folder, manifest)
+# What renders: these files, by what they say.
+RENDERERS = ("report", "handover.py", "words.py", "labs/spec.py")
+REASONS = {  # what a person is told if one of the hashes of a page is another
+    "renderer": "what renders it changed",
+    "words": "its lab's words changed",
+    "sources": "a source that it shows changed",
+    "around": "what it says of other notebooks changed",
+}
 
 
-def add_rendering(run: dict[str, Any], seconds: float) -> None:
-    """Add to the times of a run, if they are known, how long its page took."""
-    if run.get("spent"):
-        run["spent"]["rendering"] = round(run["spent"].get("rendering", 0.0) + seconds, 1)
+@dataclass(frozen=True)
+class Link:
+    href: str
+    title: str
 
 
-def contents(name: str, metrics: dict[str, Any], places: Places) -> list[Any]:
-    """What a page is made of: its notebook, and the numbers of the others that it compares itself with."""
-    executed = places.folder / "notebooks" / f"{name}.ipynb"
-    return [sha256(executed), {other: metrics.get(other) for other in outputs.compared_with(read_json(executed))}]
+@dataclass(frozen=True)
+class Failure:
+    """The banner of a page whose run did not come to its end."""
+
+    title: str
+    reason: str
+    cell: int | None
+    where: str
+    log: str
 
 
-def page(name: str, about: dict[str, Any], metrics: dict[str, Any], places: Places) -> str:
-    """The page of one notebook, from what lies in the profile's folder."""
-    notebook = nbformat.read(places.folder / "notebooks" / f"{name}.ipynb", as_version=4)
-    outputs.fill_comparisons(notebook, metrics, titles(places.catalogue))
-    return render(notebook, about, set(places.catalogue[name].deliverables))
-
-
-def head(name: str, runs: dict[str, Any], places: Places, coming: Collection[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Head:
     """What stands above and around a notebook on its page."""
-    order = [other for other in places.catalogue if other in runs or other in coming]
+
+    title: str
+    facts: list[tuple[str, str]]
+    failure: Failure | None = None
+    previous: Link | None = None
+    next: Link | None = None
+
+
+def head(name: str, manifest: Manifest, places: Places, coming: Collection[str] = ()) -> Head:
+    """The head of a page. Links lead to the notebooks that have run or are ``coming``."""
+    order = [other for other in places.labs if other in manifest.notebooks or other in coming]
     at = order.index(name)
-    return {
-        "title": places.catalogue[name].title,
-        "facts": page_facts(runs[name]),
-        "failure": failure(name, runs[name], places),
-        "previous": neighbour(order[at - 1], places) if at > 0 else None,
-        "next": neighbour(order[at + 1], places) if at + 1 < len(order) else None,
-    }
+    links = [Link(f"{other}.html", handover.title(other, places.labs)) for other in order]
+    return Head(
+        title=places.labs[name].title,
+        facts=facts(manifest.notebooks[name]),
+        failure=failure(name, manifest.notebooks[name], places),
+        previous=links[at - 1] if at > 0 else None,
+        next=links[at + 1] if at + 1 < len(order) else None,
+    )
 
 
-def page_facts(run: dict[str, Any]) -> list[tuple[str, str]]:
+def facts(run: Run) -> list[tuple[str, str]]:
     return [
-        ("Profile", run["depends"]["parameters"]["PROFILE"]),
-        ("Device", device_line(run) or run["device"] or "not stated"),
-        ("Data", "; ".join(source_lines(run["data"])) or "none"),
-        ("Seed", str(run["seed"])),
-        ("Time", duration(run["seconds"])),
-        ("Run", run["finished"]),
+        ("Profile", run.profile),
+        ("Device", device_line(run.provenance) or run.device or "not stated"),
+        ("Data", "; ".join(source_lines(run.data)) or "none"),
+        ("Seed", str(run.seed)),
+        ("Time", duration(run.seconds)),
+        ("Run", run.finished),
     ]
 
 
-def neighbour(name: str, places: Places) -> dict[str, str]:
-    return {"href": f"{name}.html", "title": titles(places.catalogue)[name]}
-
-
-def failure(name: str, run: dict[str, Any], places: Places) -> dict[str, Any] | None:
-    if run["status"] == "ok":
+def failure(name: str, run: Run, places: Places) -> Failure | None:
+    if run.status == "ok":
         return None
-    return {
-        "title": "This run was interrupted" if run["status"] == "interrupted" else "This run failed",
-        "reason": run["reason"],
-        "cell": run["cell"],
-        "where": run["where"],
-        "log": f"{places.folder.parent.name}/{places.folder.name}/logs/{name}.log",
-    }
+    title = "This run was interrupted" if run.status == "interrupted" else "This run failed"
+    log = places.log(name).relative_to(places.folder.parent.parent).as_posix()
+    return Failure(title, run.reason, run.cell, run.where, log)
 
 
-def command(manifest: dict[str, Any], request: Request) -> str:
-    """The command that makes this folder again, with what differs from the defaults."""
-    seeds = {run["seed"] for run in manifest["notebooks"].values()}
-    words = [f"PROFILE={manifest['profile']}"]
-    words += ["DATA_DIR=/path/to/data"] if request.DATA_DIR else []  # others have it elsewhere
-    words += [f"FACES={request.FACES}"] if request.FACES != "auto" else []
-    words += [f"SEED={seed}" for seed in seeds if len(seeds) == 1 and seed]
-    return " ".join(["make report", *words])
+# Keys
+
+
+def page_key(
+    name: str, manifest: Manifest, places: Places, records: Mapping[str, Record], coming: Collection[str] = ()
+) -> PageKey:
+    """What the page of a notebook is made of; ``records`` are the metrics files by notebook."""
+    run, lab = manifest.notebooks[name], places.labs[name]
+    compared = [
+        handover.filled(lab.comparisons[shown], name, sha, records, places.labs)
+        for shown, sha in run.comparisons
+        if shown in lab.comparisons
+    ]
+    return PageKey(
+        renderer=renderer(),
+        words=words_of(lab),
+        sources=digest([source_text(*shown) for shown in run.sources]),
+        around=digest([asdict(head(name, manifest, places, coming)), compared]),
+        executed=sha256(places.executed(name)),
+    )
+
+
+def index_key(places: Places) -> str:
+    """What the index is made of beside the results."""
+    return digest([renderer(), {name: words_of(lab) for name, lab in places.labs.items()}])
+
+
+@cache  # what renders and what is said are those that this process has loaded, whatever their files become
+def renderer() -> str:
+    """One hash over what turns results into pages."""
+    package = ROOT / "lab_utils"
+    files = [path for name in RENDERERS for path in [package / name, *(package / name).rglob("*")]]
+    files = [path for path in files if path.is_file() and path.suffix != ".pyc"]
+    return digest({path.relative_to(package).as_posix(): sha256(path) for path in files})
+
+
+def words_of(lab: Lab) -> str:
+    """Hash of all that is said of a lab: of the text of its file, or, without one, of what it is made of.
+
+    An instance does not know where it was made, but the class of its settings does.
+    """
+    modules = sorted({type(settings).__module__ for settings in lab.profiles.values()})
+    return digest([text_hash(module) for module in modules if sources.by_value(module)] or repr(lab))
+
+
+@cache
+def text_hash(module: str) -> str:
+    return sha256(sources.files_of(module, ROOT)[0])
+
+
+def source_text(module: str, name: str) -> str | None:
+    """A function or class as it is written now; None if there is none of that name any more."""
+    try:
+        return sources.text_of(module, name)
+    except (StopIteration, IndexError, SyntaxError):
+        return None
+
+
+def page_reasons(
+    name: str, manifest: Manifest, places: Places, records: Mapping[str, Record], touched: Collection[str] = ()
+) -> list[str]:
+    """Why the page of a notebook whose result holds must be written again, in words.
+
+    ``records`` are the metrics files by notebook, ``touched`` the files that are not as they were written.
+    """
+    run = manifest.notebooks.get(name)
+    if run is None or not places.executed(name).is_file():
+        return []
+    found = ["its prose changed"] if run.prose != prose(places.source(name)) else []
+    known = manifest.pages.get(name)
+    if known is None:
+        return [*found, "it has no page yet"]
+    now = page_key(name, manifest, places, records)
+    found += [said for part, said in REASONS.items() if getattr(known, part) != getattr(now, part)]
+    return found + [f"{file} was altered or removed" for file in touched if name in file]
+
+
+def read_records(manifest: Manifest, places: Places) -> dict[str, Record]:
+    """The metrics files of the runs that are known, by notebook; without those that were removed or damaged."""
+    found = {}
+    for name in places.labs:
+        if name in manifest.notebooks:
+            try:
+                found[name] = read_json(places.metrics(name))
+            except (FileNotFoundError, ValueError):
+                continue
+    return found

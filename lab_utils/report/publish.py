@@ -3,14 +3,15 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from lab_utils.config import LabError
-from lab_utils.report import cache, provenance
-from lab_utils.report.files import locked, shown, to_json, write_whole
-from lab_utils.report.pipeline import Places, source_of
-from lab_utils.report.request import Request
+from lab_utils.files import locked, shown, to_json, write_whole
+from lab_utils.report import depends
+from lab_utils.report.pages import page_reasons, read_records
+from lab_utils.report.record import Manifest, altered, read_manifest
+from lab_utils.report.request import Places, Request
 
 LARGEST = 8_000_000  # bytes of a set, for it is kept in the repository
 LEFT_OUT = ("figures/", "notebooks/")  # the pages hold both
@@ -19,9 +20,9 @@ LEFT_OUT = ("figures/", "notebooks/")  # the pages hold both
 def publish(request: Request, places: Places) -> int:
     """Copy the report of a profile, whole; the exit code. LabError says why one cannot be published."""
     with locked(places.folder):
-        manifest = provenance.read_manifest(places.folder)
-        for trouble in troubles(manifest, places):
-            raise LabError(f"{shown(places.folder)} is not published: {trouble}")
+        manifest = read_manifest(places.folder)
+        for obstacle in obstacles(manifest, places):
+            raise LabError(f"{shown(places.folder)} is not published: {obstacle}")
         target = places.folder.parent / "published" / set_name(manifest)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".publish-", dir=target.parent) as scratch:
@@ -38,57 +39,51 @@ def publish(request: Request, places: Places) -> int:
     return 0
 
 
-def copy(folder: Path, manifest: dict[str, Any], target: Path) -> None:
+def copy(folder: Path, manifest: Manifest, target: Path) -> None:
     """The pages, metrics and the manifest, which still knows the hashes of what is left out."""
-    kept = {name: known for name, known in manifest["files"].items() if not name.startswith(LEFT_OUT)}
+    kept = {name: known for name, known in manifest.files.items() if not name.startswith(LEFT_OUT)}
     for name in kept:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / name, target / name)
-    left = {name: known for name, known in manifest["files"].items() if name not in kept}
-    write_whole(target / "manifest.json", to_json(manifest | {"files": kept, "left_out": left}))
+    left = {name: known for name, known in manifest.files.items() if name not in kept}
+    published = manifest.model_copy(update={"files": kept, "left_out": left})
+    write_whole(target / "manifest.json", to_json(published.model_dump(mode="json")))
 
 
-def set_name(manifest: dict[str, Any]) -> str:
-    runs = manifest["notebooks"].values()
-    device = {run["device"] for run in runs}
-    source = {run["data"]["faces"]["source"] for run in runs if "faces" in run["data"]}
+def set_name(manifest: Manifest) -> str:
+    runs = manifest.notebooks.values()
+    device = {run.device or "unknown devices" for run in runs}
+    source = {run.data["faces"]["source"] for run in runs if "faces" in run.data}
     if len(device) != 1 or len(source) > 1:
         raise LabError(f"its notebooks ran on {', '.join(sorted(device))} with faces from {', '.join(sorted(source))}")
-    return "-".join([manifest["profile"], *device, *(source or {"none"})])
+    return "-".join([manifest.profile, *device, *(source or {"none"})])
 
 
-def troubles(manifest: dict[str, Any], places: Places) -> list[str]:
+def obstacles(manifest: Manifest, places: Places) -> Iterator[str]:
     """Why a report cannot be published, the plainest reason first."""
-    runs = manifest["notebooks"]
-    found = [f"{name} has not run; make report" for name in places.catalogue if name not in runs]
-    found += [f"{name}: {run['status']}; make report" for name, run in runs.items() if run["status"] != "ok"]
-    found += [
-        f"{name} does not deliver {deliverable}"
-        for name, run in runs.items()
-        for deliverable in places.catalogue[name].deliverables
-        if deliverable not in run["deliverables"]
-    ]
-    if found:
-        return found
-    if len({run["seed"] for run in runs.values()}) > 1:
-        found.append("its notebooks have different seeds; make report with one SEED")
-    here = provenance.git_state()
-    if here and here["dirty"]:
-        found.append("there are changes that are not committed; commit them and make report")
+    runs = manifest.notebooks
+    yield from (f"{name} has not run; make report" for name in places.labs if name not in runs)
+    yield from (f"{name}: {run.status}; make report" for name, run in runs.items() if run.status != "ok")
     for name, run in runs.items():
-        if run["environment"]["git"] and run["environment"]["git"]["dirty"]:
-            found.append(
-                f"{name} ran with changes that were not committed; remove {shown(places.folder)} and make report"
-            )
-        found += [f"{name}: {reason} since; make report" for reason in outdated(name, run, manifest, places)]
-    altered = provenance.altered(places.folder, manifest)
-    return found + [f"{file} was altered or removed; make report" for file in altered]
+        for deliverable in places.labs[name].deliverables:
+            if deliverable not in run.deliverables:
+                yield f"{name} does not deliver {deliverable}"
+    if len({run.seed for run in runs.values()}) > 1:
+        yield "its notebooks have different seeds; make report with one SEED"
+    here = depends.git_state()
+    if here and here.dirty:
+        yield "there are changes that are not committed; commit them and make report"
+    for name, run in runs.items():
+        if run.environment.git and run.environment.git.dirty:
+            yield f"{name} ran with changes that were not committed; remove {shown(places.folder)} and make report"
+        yield from (f"{name}: {reason} since; make report" for reason in outdated(name, manifest, places))
+    yield from (f"{file} was altered or removed; make report" for file in altered(places.folder, manifest))
 
 
-def outdated(name: str, run: dict[str, Any], manifest: dict[str, Any], places: Places) -> list[str]:
+def outdated(name: str, manifest: Manifest, places: Places) -> list[str]:
     """What of the source a run or its page does not have; device, data and packages are those of the run."""
-    source, before = source_of(name, places), run["depends"]
-    now = cache.dependencies(source, before["parameters"], {}, before["packages"])
-    found = cache.reasons(run, before | {"code": now["code"], "modules": now["modules"]})
-    found += ["its prose changed"] if run["prose"] != cache.prose(source) else []
-    return found + (["what renders it changed"] if manifest["renderer"] != provenance.renderer() else [])
+    run, lab = manifest.notebooks[name], places.labs[name]
+    now = depends.dependencies(places.source(name), lab, run.depends.parameters, run.data)
+    same = {"data": run.depends.data, "packages": run.depends.packages, "device": run.depends.device}
+    found = depends.reasons(run, now.model_copy(update=same))
+    return found + page_reasons(name, manifest, places, read_records(manifest, places))

@@ -1,7 +1,7 @@
-"""What a person asks for on the command line, checked before anything else happens."""
+"""What a person asks for on the command line, checked before anything else happens, and where it is carried out."""
 
-import os
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,14 +9,15 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from lab_utils.catalogue import Notebook
-from lab_utils.config import LabError, resolve_profile
+from lab_utils import config
+from lab_utils.config import LabError, directory, resolve_profile
+from lab_utils.labs.spec import Lab
 
 MAKE_ONLY = ("PY", "V")  # make passes all it knows; these two are its own
 HINTS = {
     "SEED": "give a whole number, 0 or more",
     "JOBS": "give a whole number, 1 or more",
-    "FACES": "choose one of auto, photographs, avatars",
+    "FACES": f"choose one of {', '.join(config.FACES)}",
 }
 
 
@@ -25,28 +26,62 @@ class Request:
     """What a person asked for, checked."""
 
     PROFILE: str
-    NB: tuple[str, ...]  # full names, in the catalogue's order
+    NB: tuple[str, ...]  # full names, in the order of the labs
     DATA_DIR: Path | None = None  # absolute
-    FACES: Literal["auto", "photographs", "avatars"] = "auto"
-    SEED: Annotated[int, Field(ge=0)] = 0
+    FACES: Literal[config.FACES] = "auto"
+    SEED: Annotated[int, Field(ge=0)] | None = None
     JOBS: Annotated[int, Field(ge=1)] = 1
 
+    @property
+    def seed(self) -> int:
+        """The seed to run with: 0 if nobody gave one."""
+        return self.SEED or 0
 
-def parse(arguments: Sequence[str], catalogue: dict[str, Notebook]) -> Request:
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """The directories of a report, and the labs that it is about."""
+
+    notebooks: Path
+    folder: Path  # of the profile, below reports/
+    labs: Mapping[str, Lab]
+
+    def source(self, name: str) -> Path:
+        """The notebook as it is written. LabError if it is not there."""
+        path = self.notebooks / f"{name}.ipynb"
+        if not path.is_file():
+            raise LabError(f"{path} is not there: the notebook is listed but its file is missing")
+        return path
+
+    def executed(self, name: str) -> Path:
+        return self.folder / "notebooks" / f"{name}.ipynb"
+
+    def metrics(self, name: str) -> Path:
+        return self.folder / "metrics" / f"{name}.json"
+
+    def page(self, name: str) -> Path:
+        return self.folder / "html" / f"{name}.html"
+
+    def log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+
+def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
     """Check the NAME=VALUE arguments; LabError says in one line what is wrong with the first that is."""
     given = {}
+    known = list(Request.__dataclass_fields__)
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if not equals:
-            raise LabError(f"{argument!r} is not NAME=VALUE; NAME is one of {', '.join(fields())}")
-        if name not in (*fields(), *MAKE_ONLY):
-            raise LabError(f"there is no {name!r}; {hint(name, fields())}")
+            raise LabError(f"{argument!r} is not NAME=VALUE; NAME is one of {', '.join(known)}")
+        if name not in (*known, *MAKE_ONLY):
+            raise LabError(f"there is no {name!r}; {hint(name, known)}")
         if value.strip() and name not in MAKE_ONLY:
             given[name] = value.strip()
     given["PROFILE"] = resolve_profile(given.get("PROFILE", "auto"))
-    given["NB"] = notebook_names(given.get("NB", ""), catalogue)
+    given["NB"] = notebook_names(given.get("NB", ""), labs)
     if "DATA_DIR" in given:
-        given["DATA_DIR"] = data_directory(given["DATA_DIR"])
+        given["DATA_DIR"] = directory(Path(given["DATA_DIR"]).expanduser(), "the data").absolute()
     try:
         return Request(**given)
     except ValidationError as error:
@@ -54,34 +89,16 @@ def parse(arguments: Sequence[str], catalogue: dict[str, Notebook]) -> Request:
         raise LabError(f"{name}={given[name]!r}: {HINTS[name]}") from None
 
 
-def fields() -> list[str]:
-    return list(Request.__dataclass_fields__)
-
-
 def hint(name: str, known: Sequence[str]) -> str:
     near = get_close_matches(name.upper(), known, n=1)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
-def notebook_names(numbers: str, catalogue: dict[str, Notebook]) -> tuple[str, ...]:
+def notebook_names(numbers: str, labs: Mapping[str, Lab]) -> tuple[str, ...]:
     """Full names for ``"03 5"``, each once and in order; all of them for nothing."""
-    by_number = {number_of(name): name for name in catalogue}
+    by_number = {lab.number: name for name, lab in labs.items()}
     wanted = {number.zfill(2): number for number in numbers.split()} or by_number
     for number, written in wanted.items():
         if number not in by_number:
             raise LabError(f"NB: there is no notebook {written!r}; there are {' '.join(by_number)}")
     return tuple(name for number, name in by_number.items() if number in wanted)
-
-
-def number_of(name: str) -> str:
-    """``"03"`` for ``"03_cvae_disentanglement"``: what NB takes and every line begins with."""
-    return name.split("_")[0]
-
-
-def data_directory(text: str) -> Path:
-    folder = Path(text).expanduser().absolute()
-    if not folder.is_dir():
-        raise LabError(f"DATA_DIR={text!r} is not a directory: give the folder that holds the data")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise LabError(f"DATA_DIR={text!r} cannot be read: check its permissions")
-    return folder

@@ -1,0 +1,397 @@
+"""Notebook 05: its settings, what it delivers and measures, and what is said of its numbers."""
+
+from itertools import pairwise
+from typing import Any, Literal
+
+from pydantic import ConfigDict, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from lab_utils.labs.spec import Comparison, Deliverable, Lab, Metric, Reading, Tolerance, Values
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Settings:
+    """Settings of notebook 05."""
+
+    train_images: PositiveInt  # the first so many of the training split (at most all of it)
+    test_images: PositiveInt  # likewise of the test split
+    side: Literal[32, 64]  # of an image, to which faces are reduced
+    judge_epochs: PositiveInt  # these four as in notebooks 04 and 06, which then find the judge in the cache
+    noise: PositiveInt  # dimensions of the noise beside the attributes
+    width: PositiveInt  # channels of the widest pictures; 128 at side 64 is the coursework's 4×4×1024
+    batch_size: PositiveInt
+    epochs: PositiveInt
+    trial_epochs: PositiveInt  # of the experiment on collusion; the model above is compared as it was after so many
+    class_weight: PositiveFloat  # of the classification loss beside the game's
+    pairs: PositiveInt  # of samples with an attribute off and on, for each attribute
+    cas_epochs: PositiveInt  # the judge's architecture trained on samples alone
+    log_every: PositiveInt  # steps between two points of the training curves
+
+
+PROFILES = {
+    "smoke": Settings(
+        train_images=400, test_images=200, side=32, judge_epochs=1, noise=100, width=8, batch_size=20, epochs=3,
+        trial_epochs=1, class_weight=3.0, pairs=100, cas_epochs=1, log_every=2,
+    ),
+    "quick": Settings(
+        train_images=12_000, test_images=10_000, side=32, judge_epochs=3, noise=100, width=32, batch_size=32,
+        epochs=7, trial_epochs=2, class_weight=3.0, pairs=1000, cas_epochs=2, log_every=10,
+    ),
+    "full": Settings(
+        train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
+        epochs=15, trial_epochs=3, class_weight=3.0, pairs=1000, cas_epochs=8, log_every=10,
+    ),
+}  # fmt: skip
+
+
+DELIVERABLES = {
+    "acgan.1": Deliverable("Architecture and settings"),
+    "acgan.2": Deliverable("Learning curves, each term apart"),
+    "acgan.3": Deliverable(
+        "Ten pairs: the same noise, the attribute off and on", ("acgan.flip_rate", "acgan.other_attribute_agreement")
+    ),
+    "acgan.4": Deliverable("The attribute from off to on in steps", ("acgan.diversity_ratio",)),
+    "acgan.5": Deliverable(
+        "The class head trained on fakes: collusion",
+        ("acgan.attribute_accuracy", "acgan.real_ceiling", "acgan.accuracy_ratio"),
+    ),
+    "acgan.6": Deliverable("Discussion", ("acgan.fcd", "acgan.cas")),
+}
+
+METRICS = {
+    "acgan.attribute_accuracy": Metric(
+        "Samples that the judge reads as asked, balanced accuracy",
+        "fraction",
+        Tolerance(relative=0.05),
+        higher_is_better=True,
+    ),
+    "acgan.real_ceiling": Metric(
+        "Real test images that the judge reads right, balanced accuracy",
+        "fraction",
+        Tolerance(relative=0.01),
+        higher_is_better=True,
+    ),
+    "acgan.accuracy_ratio": Metric(
+        "Balanced accuracy of the judge, samples over real test images",
+        "ratio",
+        Tolerance(relative=0.05),
+        higher_is_better=True,
+        targets={"quick": 0.92, "full": 0.97},
+    ),
+    "acgan.flip_rate": Metric(
+        "Pairs from one noise that the judge reads as asked, off and on",
+        "fraction",
+        Tolerance(absolute=0.05),
+        higher_is_better=True,
+        targets={"quick": 0.8, "full": 0.95},
+    ),
+    "acgan.other_attribute_agreement": Metric(
+        "Other attributes that the judge reads the same in both images of a pair",
+        "fraction",
+        Tolerance(absolute=0.05),
+        higher_is_better=True,
+        targets={"quick": 0.8, "full": 0.85},
+    ),
+    "acgan.fcd": Metric(
+        "FCD to test images of samples asked for the attributes of those",
+        "squared distance",
+        Tolerance(relative=0.3),
+        higher_is_better=False,
+    ),
+    "acgan.diversity_ratio": Metric(
+        "Diversity within a condition: mean distance of two samples over that of two real images",
+        "ratio",
+        Tolerance(relative=0.15),
+        higher_is_better=True,
+        targets={"quick": 0.8, "full": 0.9},
+    ),
+    "acgan.cas": Metric(
+        "Balanced accuracy on real test images of a classifier trained on samples",
+        "fraction",
+        Tolerance(relative=0.15),
+        higher_is_better=True,
+    ),
+}
+
+# What is said of the numbers
+
+CHANCE = 0.6  # a balanced accuracy below this is hardly better than always giving the same answer
+
+
+def told(v: Values) -> list[str]:
+    return ["told", "one" if len(v["headline"]) == 1 else "mean"]
+
+
+TOLD = Reading(
+    told,
+    {
+        "told": "The generator is told {told:list}.",
+        "one": "The headline of this page is {headline:list}, the label least in doubt.",
+        "mean": "The headline of this page is the mean over all of them.",
+    },
+)
+
+
+def judge(v: Values) -> list[str]:
+    if len(v["unread"]) == len(v["names"]):
+        return ["level", "blind"]
+    return ["level"] + ["unread"] * bool(v["unread"])
+
+
+JUDGE = Reading(
+    judge,
+    {
+        "level": "On real test images the judge reads {headline:list} right in {judge_accuracy:.1%} of cases, where "
+        "always giving the more frequent answer is right in {judge_majority:.1%}. Its balanced accuracy is "
+        "{acgan.real_ceiling:.1%}.",
+        "blind": "Balanced, it is hardly better than chance at any attribute.",
+        "unread": "Balanced, it is hardly better than chance at {unread:list}.",
+    },
+    lambda v: {"unread": [name for name, value in ceilings(v).items() if value < CHANCE]},
+)
+
+
+def ceilings(v: Values) -> dict[str, float]:
+    """The judge's balanced accuracy on real images for each attribute that it has one for."""
+    return {name: value for name, value in zip(v["names"], v["judge_balanced"], strict=True) if value is not None}
+
+
+def curves(v: Values) -> list[str]:
+    said = ["ended"] * bool(v.get("ended")) + ["level"] + ["blind"] * (v["class_real"] > v["class_guess"])
+    said += ["easier" if v["class_fake"] < v["class_real"] else "harder", "outsider"]
+    return said + (["flips" if len(v["flips"]) > 1 else "one_epoch"] if v["flips"] else [])
+
+
+CURVES = Reading(
+    curves,
+    {
+        "ended": "**Training ended early:** {ended}.",
+        "level": "Over the last fifth of training the class loss is {class_real} nats on real images and {class_fake} "
+        "on fakes; knowing nothing but how often each attribute occurs costs {class_guess}.",
+        "blind": "On real images the head is no better than that yet.",
+        "easier": "The generator's faces are easier for the head to read than real ones: it is paid for faces that are "
+        "plain to read.",
+        "harder": "The generator's faces are still harder for the head to read than real ones.",
+        "outsider": "Neither number says what an outsider reads.",
+        "flips": "Of the first {flip_pairs:plural pair}, {first} off and on, the judge reads {flips_first:.0%} as "
+        "asked after the first epoch and {flips_last:.0%} after the last.",
+        "one_epoch": "Of the first {flip_pairs:plural pair}, {first} off and on, the judge reads {flips_last:.0%} as "
+        "asked after the only epoch.",
+    },
+    lambda v: (
+        {"flip_pairs": min(100, v["pairs"])}
+        | ({"flips_first": v["flips"][0], "flips_last": v["flips"][-1]} if v["flips"] else {})
+    ),
+)
+
+
+def control(v: Values) -> list[str]:
+    ratio, agree, strangers = v["acgan.accuracy_ratio"], v["agree"], v["strangers"]
+    said = ["near_chance"] * (v["acgan.real_ceiling"] < CHANCE) + ["asked"]
+    said += ["easier" if ratio > 1.01 else "alike" if ratio > 0.99 else "harder", "rest"]
+    said += ["much" if agree > (1 + strangers) / 2 else "part" if agree > strangers + 0.01 else "nothing"]
+    if "moved" not in v:
+        return [*said, "unseen"]
+    if v["moved_share"] < 0.1:
+        return [*said, "unmoved"]
+    together = abs(v["moved_with"] - v["moved_without"]) >= 0.1
+    return [*said, "moved", "together" if together else "apart"]
+
+
+def moved(v: Values) -> dict[str, Any]:
+    """The attribute that changes most often with the first, of those that the judge can read."""
+    readable = [name for name, value in ceilings(v).items() if value >= CHANCE and name != v["first"]]
+    if not readable:
+        return {}
+    k = max(map(v["names"].index, readable), key=v["changed"].__getitem__)
+    shares = {"moved_without": v["share_without"][k], "moved_with": v["share_with"][k]}
+    return {"moved": v["names"][k], "moved_share": v["changed"][k], **shares}
+
+
+CONTROL = Reading(
+    control,
+    {
+        "near_chance": "**At this budget the judge is near chance, so that what it reads means little.**",
+        "asked": "On samples the judge reads what was asked for with a balanced accuracy of "
+        "{acgan.attribute_accuracy:.1%}, {acgan.accuracy_ratio:.2f} times that on real images.",
+        "easier": "Samples are easier to read than real images, which does not make them better faces.",
+        "alike": "Samples are about as easy to read as real images.",
+        "harder": "Samples are harder to read than real images.",
+        "rest": "When {first} is switched, {agree:.1%} of the other readings stay as they were; between strangers "
+        "{strangers:.1%} agree.",
+        "much": "Pairs keep much of the rest.",
+        "part": "Pairs keep part of the rest.",
+        "nothing": "Pairs share no more than strangers do.",
+        "unseen": "The judge reads no other attribute well enough to say what changes with {first}.",
+        "unmoved": "No other attribute that the judge can read changes often with {first}.",
+        "moved": "Of the attributes that the judge can read, {moved} changes most often with {first}, in "
+        "{moved_share:.0%} of pairs.",
+        "together": "In the data the two go together: {moved_without:.0%} of real test images without {first} have "
+        "{moved}, and {moved_with:.0%} of those with it. A generator that has learned the data changes both.",
+        "apart": "The data hardly ask for that: {moved_without:.0%} of real test images without {first} have {moved}, "
+        "and {moved_with:.0%} of those with it.",
+    },
+    moved,
+)
+
+
+def steps(v: Values) -> list[str]:
+    whole = v["right_end"] - v["left_end"]
+    way = "unmoved" if whole < 0.1 else "switch" if v["jump"] > 100 * whole / 2 else "dial"
+    return ["ends", way, "draws"] + ["back"] * (v["back"] >= 0.005)
+
+
+def along(v: Values) -> dict[str, Any]:
+    """Where the shares of samples that are read as on lie at both ends, and where they jump most."""
+    shares, t = v["step_shares"], v["positions"]
+    jumps = [after - before for before, after in pairwise(shares)]
+    k = jumps.index(max(jumps))
+    ends = {"left_end": shares[0], "right_end": shares[-1], "back": 1 - v["turn_once"] - v["never_turn"]}
+    return ends | {"jump": 100 * jumps[k], "before": t[k], "after": t[k + 1]}
+
+
+STEPS = Reading(
+    steps,
+    {
+        "ends": "The judge reads {first} in {left_end:.1%} of samples at the left end and in {right_end:.1%} at the "
+        "right.",
+        "unmoved": "The request moves next to nothing that the judge sees.",
+        "switch": "The largest step, {jump:.0f} points, comes between t = {before:.2f} and {after:.2f}: more than half "
+        "of the whole, a switch rather than a dial.",
+        "dial": "The largest step, {jump:.0f} points, comes between t = {before:.2f} and {after:.2f}. It is no more "
+        "than half of the whole: faces turn one after another.",
+        "draws": "Of the draws of noise {turn_once:.0%} turn from no to yes once and stay so, and {never_turn:.0%} "
+        "never change their reading.",
+        "back": "The other {back:.0%} turn from yes to no, or more than once.",
+    },
+    along,
+)
+
+
+def collusion(v: Values) -> list[str]:
+    gap, before = v["gap_taught"] / 100, v["gap_fair"] / 100
+    more, early = gap > max(0.05, before + 0.03), max(v["head_taught"], v["head_fair"]) < CHANCE
+    more_real = v["judge_taught"] >= v["judge_fair"] + 0.02
+    verdict = ("partly_real" if more_real else "collusion") if more else "early" if early else "none"
+    said = ["ended"] * bool(v.get("fakes_ended")) + ["taught", "fair", verdict]
+    return said + ["pleased"] * (before > 0.03) + ["loss"]
+
+
+def gaps(v: Values) -> dict[str, float]:
+    """What head and judge read as asked where the head learned from real images, and where from fakes, too.
+
+    With the gap between the two, in points.
+    """
+    found = {}
+    for name, head, judged, loss in zip(("fair", "taught"), v["heads"], v["judged"], v["head_losses"], strict=True):
+        found |= {f"head_{name}": head, f"judge_{name}": judged, f"head_loss_{name}": loss}
+        found[f"gap_{name}"] = 100 * (head - judged)
+    return found
+
+
+COLLUSION = Reading(
+    collusion,
+    {
+        "ended": "**Training on fakes ended early:** {fakes_ended}.",
+        "taught": "The head that learned from fakes, too, reads {head_taught:.1%} of its generator's images as asked, "
+        "the judge {judge_taught:.1%}.",
+        "fair": "Where the head learned from real images only, it is {head_fair:.1%} and {judge_fair:.1%}.",
+        "collusion": "In this pair of trainings that is what collusion looks like: trained on fakes the head reports "
+        "more success than the outsider sees.",
+        "partly_real": "Trained on fakes the head reports more success. Part of it is real: the outsider sees more, "
+        "too, but not as much more.",
+        "early": "Neither head reads the orders from its generator's images yet: it is too early to tell.",
+        "none": "Trained on fakes the head flatters its generator hardly more than the other, or no more. These "
+        "numbers show no collusion at this budget, which does not make the rule a safe one.",
+        "pleased": "The head that never learned from a fake also reads {gap_fair:.0f} points more as asked than the "
+        "judge does: a generator finds what pleases the one who pays it.",
+        "loss": "On these pairs the head's own loss is {head_loss_fair} nats after learning from real images and "
+        "{head_loss_taught} after learning from fakes, too. Neither says what an outsider sees.",
+    },
+    gaps,
+)
+
+GRADIENT = Reading(
+    lambda v: ["reached"] + ["none"] * (v["reached_real"] == 0),
+    {
+        "reached": "Of the {weights:plural tensor} of the generator's weights the class loss on fakes reaches "
+        "{reached_fake}, that on real images {reached_real}.",
+        "none": "All that the term does is to lift the generator's curve: with its weight by {lift_start:.2f} over the "
+        "first fifth of this training's steps and by {lift_end:.2f} over the last, a curve that moves because the "
+        "discriminator learns.",
+    },
+    lambda v: {
+        "lift_start": v["class_weight"] * v["class_start"],
+        "lift_end": v["class_weight"] * v["class_real"],
+    },
+)
+
+
+def discussion(v: Values) -> list[str]:
+    apart = v["best_flips"] - v["worst_flips"] >= 0.05
+    said = ["hardly" if v["best_flips"] <= 0.1 else "depends" if apart else "evenly", "rest", "price"]
+    return said + ["narrow"] * (v["acgan.diversity_ratio"] < 0.95) + ["quality", "whom"]
+
+
+def best_and_worst(v: Values) -> dict[str, Any]:
+    flips = dict(zip(v["told"], v["flip_rates"], strict=True))
+    best, worst = max(flips, key=flips.__getitem__), min(flips, key=flips.__getitem__)
+    found = {"best": best, "best_flips": flips[best], "worst": worst, "worst_flips": flips[worst]}
+    return found | {"worst_ceiling": ceilings(v).get(worst)} | {"trials": min(v["epochs"], v["trial_epochs"])} | gaps(v)
+
+
+DISCUSSION = Reading(
+    discussion,
+    {
+        "hardly": "**Does it draw what was ordered?** Hardly any pair flips for any attribute.\n\n",
+        "depends": "**Does it draw what was ordered?** It depends on the attribute: {best_flips:.0%} of pairs flip for "
+        "{best}, {worst_flips:.0%} for {worst}, which the judge reads on real images with a balanced accuracy of "
+        "{worst_ceiling:.0%}.\n\n",
+        "evenly": "**Does it draw what was ordered?** The attributes are much alike: {best_flips:.0%} of pairs flip "
+        "for {best}, {worst_flips:.0%} for {worst}.\n\n",
+        "rest": "**Does the rest stay?** In pairs of the headline {acgan.other_attribute_agreement:.1%} of the other "
+        "readings stay as they were. Where attributes go together in the data, one would not wish all of them to "
+        "stay.\n\n",
+        "price": "**At what price?** Diversity within a condition is {acgan.diversity_ratio:.2f} of that of real "
+        "images.",
+        "narrow": "What is missing may be the class loss's doing, or that of a short training: `class_weight` and "
+        "`epochs` can tell.",
+        "quality": "On real images a classifier taught by samples has a balanced accuracy of {acgan.cas:.1%}, the "
+        "judge, taught by real ones, of {acgan.real_ceiling:.1%}. The Fréchet distance of samples to test images is "
+        "{acgan.fcd}, that of training images {floor}.\n\n",
+        "whom": "**Whom to believe?** On samples the class head's accuracy less the judge's is {gap_taught:+.1f} "
+        "points where the head was trained on fakes, and {gap_fair:+.1f} where it was not, both after "
+        "{trials:plural epoch}. A number from inside the game is not a measurement.",
+    },
+    best_and_worst,
+)
+
+READINGS = {
+    "told": TOLD,
+    "judge": JUDGE,
+    "curves": CURVES,
+    "control": CONTROL,
+    "steps": STEPS,
+    "collusion": COLLUSION,
+    "gradient": GRADIENT,
+    "discussion": DISCUSSION,
+}
+
+COMPARISONS = {
+    "gan_acgan": Comparison(
+        "faces",
+        {"FCD of samples to test images, without and with attributes": {"04_gan": "gan.fcd", "05_acgan": "acgan.fcd"}},
+    )
+}
+
+LAB = Lab(
+    name="05_acgan",
+    title="AC-GAN: faces as ordered",
+    question="Can a generator be told which attributes a face shall have, and does it then change nothing else?",
+    data=("faces",),
+    profiles=PROFILES,
+    deliverables=DELIVERABLES,
+    metrics=METRICS,
+    readings=READINGS,
+    comparisons=COMPARISONS,
+)

@@ -1,0 +1,666 @@
+"""Notebook 03: its settings, what it delivers and measures, and what is said of its numbers."""
+
+import math
+from typing import Any
+
+from pydantic import ConfigDict, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from lab_utils.labs.spec import (
+    BEATEN,
+    FAILS,
+    HOLDS,
+    PARTLY,
+    UNDECIDED,
+    Claim,
+    Comparison,
+    Deliverable,
+    Lab,
+    Metric,
+    MissingValueError,
+    Reading,
+    Tolerance,
+    Values,
+    majority,
+    sign,
+)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Settings:
+    """Settings of notebook 03."""
+
+    train_images: PositiveInt  # the first so many of the training split (at most all of it)
+    test_images: PositiveInt  # likewise of the test split
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat  # peak of the one-cycle schedule, the same for every model of the notebook
+    mlp_epochs: PositiveInt  # the 2-D MLP CVAE and, for a fair comparison, the VAE of its size
+    z20_epochs: PositiveInt
+    conv_epochs: PositiveInt
+    conv_batch_size: PositiveInt
+    conv_beta_start: PositiveFloat  # weight of the KL term at the start of training, falling to
+    conv_beta: PositiveFloat  # the weight of the second half
+    loss_epochs: PositiveInt  # each arm of cross-entropy against squared error
+    completion_epochs: PositiveInt  # the completion CVAE and its deterministic baseline
+    judge_epochs: PositiveInt
+    cas_epochs: PositiveInt  # the judge's architecture trained on samples alone
+    samples: PositiveInt  # digits generated for label consistency
+    importance_samples: PositiveInt  # per test image, for the completion bound
+    log_every: PositiveInt  # batches between two points of the training curve
+
+
+PROFILES = {
+    "smoke": Settings(
+        train_images=1000, test_images=400, batch_size=100, learning_rate=5e-3, mlp_epochs=3, z20_epochs=1,
+        conv_epochs=2, conv_batch_size=100, conv_beta_start=20.0, conv_beta=7.5, loss_epochs=1, completion_epochs=1,
+        judge_epochs=1, cas_epochs=1, samples=200, importance_samples=10, log_every=2,
+    ),
+    "quick": Settings(
+        train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=20, z20_epochs=6,
+        conv_epochs=7, conv_batch_size=80, conv_beta_start=20.0, conv_beta=7.5, loss_epochs=3, completion_epochs=4,
+        judge_epochs=3, cas_epochs=3, samples=10_000, importance_samples=100, log_every=10,
+    ),
+    "full": Settings(
+        train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=50, z20_epochs=50,
+        conv_epochs=50, conv_batch_size=80, conv_beta_start=20.0, conv_beta=7.5, loss_epochs=20,
+        completion_epochs=20, judge_epochs=8, cas_epochs=8, samples=10_000, importance_samples=100, log_every=10,
+    ),
+}  # fmt: skip
+
+
+DELIVERABLES = {
+    "cvae.1": Deliverable("Both architectures, layer by layer"),
+    "cvae.2": Deliverable("How the label enters encoder and decoder"),
+    "cvae.3": Deliverable(
+        "Learning curves and the last three epochs",
+        ("cvae_mlp.train_loss", "cvae_mlp.test_loss", "cvae_conv.test_loss"),
+    ),
+    "cvae.4": Deliverable("Digits 0 to 9 on demand", ("cvae_conv.label_consistency", "cvae_conv.cas")),
+    "cvae.5": Deliverable(
+        "Disentanglement grid: a row is one z, a column one label", ("cvae_conv.label_leakage", "cvae_conv.diversity")
+    ),
+    "cvae.6": Deliverable("The 2-D latent plane for one label"),
+    "cvae.7": Deliverable(
+        "CVAE against VAE of the same size", ("cvae_mlp.test_loss", "vae_mlp.test_loss", "cvae_z20.test_loss")
+    ),
+    "cvae.8": Deliverable(
+        "What the loss does: cross-entropy against squared error",
+        ("cross_entropy.sharpness_ratio", "squared_error.sharpness_ratio", "squared_error.test_mse"),
+    ),
+    "cvae.9": Deliverable("Completion of a digit from one quarter", ("completion.nll_cvae", "completion.nll_baseline")),
+    "cvae.10": Deliverable("Discussion", ("cvae_conv.sharpness_ratio", "cvae_conv.fcd")),
+}
+
+METRICS = {
+    "cvae_mlp.train_loss": Metric(
+        "MLP CVAE, −ELBO on the training split",
+        "nats/image",
+        Tolerance(relative=0.01),
+        higher_is_better=False,
+        reference=123.3,
+        whence="report D, 50 epochs, batch 100",
+    ),
+    "cvae_mlp.test_loss": Metric(
+        "MLP CVAE, −ELBO on the test split",
+        "nats/image",
+        Tolerance(relative=0.01),
+        higher_is_better=False,
+        targets={"quick": 127.5, "full": 125.0},
+        reference=127.52,
+        whence="report D, 50 epochs, batch 100",
+    ),
+    "cvae_conv.test_loss": Metric(
+        "Convolutional CVAE, −ELBO on the test split", "nats/image", Tolerance(relative=0.01), higher_is_better=False
+    ),
+    "cvae_z20.test_loss": Metric(
+        "MLP CVAE with 20 latent dimensions, −ELBO on the test split",
+        "nats/image",
+        Tolerance(relative=0.01),
+        higher_is_better=False,
+        targets={"quick": 104.0, "full": 104.0},
+        reference=105.6,
+        whence="the common PyTorch VAE example (20 dimensions), 10 epochs",
+    ),
+    "vae_mlp.test_loss": Metric(
+        "VAE of the MLP CVAE's size, −ELBO on the test split",
+        "nats/image",
+        Tolerance(relative=0.01),
+        higher_is_better=False,
+    ),
+    "cvae_conv.label_consistency": Metric(
+        "Convolutional CVAE: samples in which the judge reads the wanted digit",
+        "fraction",
+        Tolerance(relative=0.02),
+        higher_is_better=True,
+        targets={"quick": 0.98, "full": 0.98},
+    ),
+    "cvae_conv.cas": Metric(
+        "Accuracy on real test digits of a classifier trained on samples of the convolutional CVAE",
+        "fraction",
+        Tolerance(relative=0.02),
+        higher_is_better=True,
+        targets={"quick": 0.9, "full": 0.9},
+    ),
+    "cvae_conv.label_leakage": Metric(
+        "Convolutional CVAE: accuracy of the better of two probes from z to the label (chance 0.1)",
+        "fraction",
+        Tolerance(absolute=0.05),
+        higher_is_better=False,
+        targets={"quick": 0.15, "full": 0.15},
+    ),
+    "cvae_conv.diversity": Metric(
+        "Convolutional CVAE: mean distance within a label in the judge's features, samples over real",
+        "ratio",
+        Tolerance(relative=0.02),
+    ),
+    "cvae_conv.sharpness_ratio": Metric(
+        "Convolutional CVAE: variance of the Laplacian, samples over test digits", "ratio", Tolerance(relative=0.05)
+    ),
+    "cvae_conv.fcd": Metric(
+        "Convolutional CVAE: Fréchet classifier distance of samples to test digits",
+        "squared distance",
+        Tolerance(relative=0.05),
+        higher_is_better=False,
+    ),
+    "cvae_conv.loss_rises": Metric(
+        "Convolutional CVAE: rises in all movement of the training loss, over twenty stretches (0: it only fell)",
+        "fraction",
+        Tolerance(absolute=0.05),
+    ),
+    "cvae_conv.image_energy_least": Metric(
+        "First convolution: share of a filter's squared weights on the image, least (even: 0.091)",
+        "fraction",
+        Tolerance(relative=0.15),
+    ),
+    "cvae_conv.image_energy_most": Metric(
+        "First convolution: share of a filter's squared weights on the image, most (even: 0.091)",
+        "fraction",
+        Tolerance(relative=0.15),
+    ),
+    "cvae_conv.label_filters": Metric(
+        "Of the decoder's eleven filters, those with more than half of their response under one label",
+        "filters",
+        Tolerance(absolute=3.0),
+    ),
+    "cross_entropy.test_mse": Metric(
+        "Trained on cross-entropy: squared error on test images, sampled z",
+        "per pixel",
+        Tolerance(relative=0.01),
+        higher_is_better=False,
+    ),
+    "cross_entropy.label_consistency": Metric(
+        "Trained on cross-entropy: samples that the judge reads as wanted",
+        "fraction",
+        Tolerance(relative=0.02),
+        higher_is_better=True,
+    ),
+    "cross_entropy.sharpness_ratio": Metric(
+        "Trained on cross-entropy: variance of the Laplacian, samples over test digits",
+        "ratio",
+        Tolerance(relative=0.05),
+    ),
+    "squared_error.test_mse": Metric(
+        "Trained on squared error: squared error on test images, sampled z",
+        "per pixel",
+        Tolerance(relative=0.01),
+        higher_is_better=False,
+    ),
+    "squared_error.label_consistency": Metric(
+        "Trained on squared error: samples that the judge reads as wanted",
+        "fraction",
+        Tolerance(relative=0.02),
+        higher_is_better=True,
+    ),
+    "squared_error.sharpness_ratio": Metric(
+        "Trained on squared error: variance of the Laplacian, samples over test digits",
+        "ratio",
+        Tolerance(relative=0.05),
+    ),
+    "completion.nll_cvae": Metric(
+        "Missing three quarters given one, CVAE, importance-weighted bound",
+        "nats/image",
+        Tolerance(relative=0.01),
+        higher_is_better=False,
+    ),
+    "completion.nll_baseline": Metric(
+        "Missing three quarters given one, deterministic network",
+        "nats/image",
+        Tolerance(relative=0.01),
+        higher_is_better=False,
+    ),
+}
+
+# Readings. What no metric holds comes from the page's notes, which are named where they are used.
+
+
+def finite(v: Values, name: str) -> Any:
+    """A note of several numbers, by arm. MissingValueError if one of them is not finite."""
+    if None in v[name].values():
+        raise MissingValueError(name)
+    return v[name]
+
+
+REPORT_D = 127.52  # nats/image on MNIST's 10,000 test digits, after 50 epochs
+
+
+def rule_test_loss(v: Values) -> list[str]:
+    below = REPORT_D - v["cvae_mlp.test_loss"]
+    return ["near" if abs(below) <= 1 else "below" if below > 0 else "above", "gap"]
+
+
+TEST_LOSS = Reading(
+    rule_test_loss,
+    {
+        "near": "On test images the negative ELBO is {cvae_mlp.test_loss} nats/image, a near-tie with report D's "
+        "{report_d}.",
+        "below": "On test images the negative ELBO is {cvae_mlp.test_loss} nats/image, below report D's {report_d}.",
+        "above": "On test images the negative ELBO is {cvae_mlp.test_loss} nats/image, above report D's {report_d}.",
+        "gap": "The gap to the training loss, with the same weights on the whole training split, is {gap:.2f}; report "
+        "D has one of 4.22 and does not discuss it.",
+    },
+    lambda v: {"report_d": REPORT_D, "gap": v["cvae_mlp.test_loss"] - v["cvae_mlp.train_loss"]},
+)
+
+
+def rule_fit(v: Values) -> list[str]:
+    """Notes: ``digits``, where they come from; ``test_rises``, how often an epoch ended above the one before it."""
+    gap = v["cvae_mlp.test_loss"] - v["cvae_mlp.train_loss"]
+    yardstick = v["digits"] == "mnist" and v["cvae_mlp.test_loss.n"] == 10_000
+    return [
+        "apart" if gap > 1 else "close",
+        *(["rose" if v["test_rises"] else "never_rose"] if v["mlp_epochs"] > 1 else []),
+        "yardstick" if yardstick else "no_yardstick",
+    ]
+
+
+FIT = Reading(
+    rule_fit,
+    {
+        "apart": "The model explains training images better than new ones: part of what it learnt may be about them "
+        "alone.",
+        "close": "Training images are explained hardly better than new ones.",
+        "rose": "From one epoch to the next the test loss rose {test_rises:plural time}; a rise that lasts would say "
+        "that the model trains too long.",
+        "never_rose": "The test loss did not rise from any epoch to the next: the model does not train too long.",
+        "yardstick": "Report D trained for 50 epochs, this model for {mlp_epochs}; both losses are of the same test "
+        "images. The interval from {cvae_mlp.test_loss.low:.1f} to {cvae_mlp.test_loss.high:.1f} says how far another "
+        "test set could differ.",
+        "no_yardstick": "Report D's figures are of MNIST's 10,000 test digits. These are of "
+        "{cvae_mlp.test_loss.n:plural image}, so that the two cannot be compared.",
+    },
+)
+
+
+def rule_eleven_filters(v: Values) -> list[str]:
+    found = v["cvae_conv.label_filters"]
+    return ["channels", "ten" if found >= 10 else "some" if found > 1 else "one" if found == 1 else "none"]
+
+
+ELEVEN_FILTERS = Reading(
+    rule_eleven_filters,
+    {
+        "channels": "Eleven are the channels that the encoder's first convolution sees. Each of its filters reaches "
+        "over all of them and has {cvae_conv.image_energy_least:.0%} to {cvae_conv.image_energy_most:.0%} of its "
+        "squared weights on the image, where an even spread would put 9%.",
+        "ten": "Of the decoder's eleven filters {cvae_conv.label_filters} answer mostly to one label, as a filter for "
+        "each label would.",
+        "some": "Of the decoder's eleven filters {cvae_conv.label_filters} answer mostly to one label, where one for "
+        "each label would make ten.",
+        "one": "Of the decoder's eleven filters {cvae_conv.label_filters} answers mostly to one label, where one for "
+        "each label would make ten.",
+        "none": "None of the decoder's eleven filters answers mostly to one label, where one for each label would make "
+        "ten.",
+    },
+)
+
+
+def rule_control(v: Values) -> list[str]:
+    """Notes: ``judge_accuracy`` on real test digits, and ``most_frequent``, the share of their most frequent label."""
+    trusted, read = v["judge_accuracy"] >= 0.9, v["cvae_conv.label_consistency"]
+    return [
+        "judge",
+        *([] if trusted else ["mistrusted"]),
+        "controls" if read >= 0.95 else "does_not_control",
+        "fewer" if v["cvae_conv.cas"] < v["judge_accuracy"] - 0.02 else "as_many",
+    ]
+
+
+CONTROL = Reading(
+    rule_control,
+    {
+        "judge": "The judge reads {judge_accuracy:.1%} of the real test digits correctly; always naming the most "
+        "frequent label would be right in {most_frequent:.1%}.",
+        "mistrusted": "A judge that errs so often says little about samples.",
+        "controls": "Of {samples:,} samples it reads the wanted digit in {cvae_conv.label_consistency:.1%}: what is "
+        "asked for is drawn.",
+        "does_not_control": "Of {samples:,} samples it reads the wanted digit in {cvae_conv.label_consistency:.1%}: at "
+        "this budget what is asked for is not reliably drawn.",
+        "fewer": "A classifier trained on samples alone reads {cvae_conv.cas:.1%} of the real test digits, fewer than "
+        "the judge, which learnt from real ones: something of real handwriting is missing in the samples.",
+        "as_many": "A classifier trained on samples alone reads {cvae_conv.cas:.1%} of the real test digits, about as "
+        "many as the judge, which learnt from real ones.",
+    },
+)
+
+
+def rule_style(v: Values) -> list[str]:
+    """Notes: ``most_frequent`` as above and ``conv_kl``, the KL term on test images in nats/image."""
+    unread = v["cvae_conv.label_leakage"] < v["most_frequent"] + 0.05
+    diversity = v["cvae_conv.diversity"]
+    return [
+        "probe",
+        *(["unread", "small" if v["conv_kl"] < 5 else "large"] if unread else ["read"]),
+        "alike" if diversity < 0.95 else "varied" if diversity < 1.05 else "more_varied",
+    ]
+
+
+STYLE = Reading(
+    rule_style,
+    {
+        "probe": "From z the better of two probes names the label of {cvae_conv.label_leakage:.1%} of the test images; "
+        "guessing the most frequent label would be right in {most_frequent:.1%}.",
+        "unread": "So next to nothing of the label is left in z.",
+        "small": "But little of anything is in it: the KL term is {conv_kl:.1f} nats/image.",
+        "large": "There would be room for it: the KL term is {conv_kl:.1f} nats/image.",
+        "read": "So some of the label is still in z.",
+        "alike": "Two samples of one label are {cvae_conv.diversity:.2f} times as far apart as two real digits of it, "
+        "in the judge's features: the decoder's means are more alike than real handwriting.",
+        "varied": "Two samples of one label are {cvae_conv.diversity:.2f} times as far apart as two real digits of it, "
+        "in the judge's features: about as varied as real handwriting.",
+        "more_varied": "Two samples of one label are {cvae_conv.diversity:.2f} times as far apart as two real digits "
+        "of it, in the judge's features: more varied than real handwriting.",
+    },
+)
+
+
+def rule_plane(v: Values) -> list[str]:
+    """Notes: ``plane_label``; ``plane_read``, how many of its images the judge reads as that; ``plane_leakage``."""
+    if v["plane_read"] <= 0.9:
+        return ["probe", "not_drawn"]
+    return ["probe", "drawn", "hardly" if v["plane_leakage"] < v["most_frequent"] + 0.1 else "still"]
+
+
+PLANE = Reading(
+    rule_plane,
+    {
+        "probe": "From these two dimensions a probe names the label of {plane_leakage:.1%} of the test images, "
+        "against {most_frequent:.1%} by guessing.",
+        "not_drawn": "The judge reads a {plane_label} in {plane_read:.1%} of the images on the plane: at this budget "
+        "what is asked for is not reliably drawn.",
+        "drawn": "The judge reads a {plane_label} in {plane_read:.1%} of the images on the plane.",
+        "hardly": "So a place on the plane says how the digit is written, and hardly which digit it is.",
+        "still": "So a place on the plane still says something of which digit it is.",
+    },
+)
+
+
+def rule_label_worth(v: Values) -> list[str]:
+    worth = v["vae_mlp.test_loss"] - v["cvae_mlp.test_loss"]
+    return [
+        "told",
+        "more" if worth > 4 else "less",
+        "lower" if v["cvae_z20.test_loss"] < v["cvae_mlp.test_loss"] - 5 else "not_lower",
+    ]
+
+
+LABEL_WORTH = Reading(
+    rule_label_worth,
+    {
+        "told": "With two dimensions the negative ELBO on test images is {cvae_mlp.test_loss} nats/image if the label "
+        "is told and {vae_mlp.test_loss} if it is not.",
+        "more": "So the label is worth {worth:.2f} nats, more than the ln 10 = {ln10:.2f} that naming one of ten "
+        "digits costs: dimensions that need not hold the digit are free to hold its handwriting.",
+        "less": "So the label is worth {worth:.2f} nats at this budget; naming one of ten digits costs "
+        "ln 10 = {ln10:.2f}.",
+        "lower": "With twenty dimensions the CVAE reaches {cvae_z20.test_loss}: much of what is left to explain at two "
+        "is the price of so small a z, not of the VAE.",
+        "not_lower": "With twenty dimensions the CVAE reaches {cvae_z20.test_loss}, not clearly less, at this budget.",
+    },
+    lambda v: {"worth": v["vae_mlp.test_loss"] - v["cvae_mlp.test_loss"], "ln10": math.log(10)},
+)
+
+
+def rule_elbo_alone(v: Values) -> list[str]:
+    """Notes: ``plain`` and ``weighted``, each with ``leakage``, ``read`` (samples as wanted) and ``loss``."""
+    plain, weighted = finite(v, "plain"), finite(v, "weighted")
+    leaks = plain["leakage"] > max(weighted["leakage"], v["most_frequent"]) + 0.1
+    if not (leaks and plain["loss"] < weighted["loss"]):
+        return ["probes", "not_apart"]
+    return ["probes", "apart", *(["control"] if weighted["read"] > plain["read"] + 0.01 else [])]
+
+
+ELBO_ALONE = Reading(
+    rule_elbo_alone,
+    {
+        "probes": "Trained on the ELBO alone, z tells the label to a probe in {leaks:.1%} of the test images; with the "
+        "weighted KL term, in {leaks_less:.1%}.",
+        "apart": "A model with room to spare repeats in z what the label says, although it need not. A higher price of "
+        "a nat leaves less of the label in z, and the negative ELBO pays for it.",
+        "control": "With less of the label in z, more samples are read as wanted.",
+        "not_apart": "At this budget the two objectives do not clearly differ in what z holds and what it costs.",
+    },
+    lambda v: {"leaks": v["plain"]["leakage"], "leaks_less": v["weighted"]["leakage"]},
+)
+
+MEASURES = {  # of squared error against cross-entropy
+    "the sharpness of samples": "sharpness_ratio",
+    "what the judge reads": "label_consistency",
+    "the error on test images": "test_mse",
+}
+
+
+def worse(v: Values) -> dict[str, int]:
+    """By measure: 1 if squared error is worse than cross-entropy, −1 if better, 0 for a near-tie."""
+    sharp, read, error = ((v[f"squared_error.{name}"], v[f"cross_entropy.{name}"]) for name in MEASURES.values())
+    off = abs(1 - sharp[0]) - abs(1 - sharp[1])
+    signs = sign(off, 0.02), sign(read[1] - read[0], 0.01), sign(error[0] - error[1], 0.02 * error[1])
+    return dict(zip(MEASURES, signs, strict=True))
+
+
+def rule_squared_error(v: Values) -> list[str]:
+    signs = [*worse(v).values()]
+    verdict = {HOLDS: "worse", PARTLY: "mixed", FAILS: "better", UNDECIDED: "even"}[majority(signs)]
+    return ["sharpness", "reading", "error", *(["ties"] if 0 in signs else []), verdict]
+
+
+def by_sign(v: Values) -> dict[str, Any]:
+    found = worse(v)
+    kinds = {"tied": 0, "worse": 1, "better": -1}
+    return {kind: [name for name, one in found.items() if one == value] for kind, value in kinds.items()}
+
+
+SQUARED_ERROR = Reading(
+    rule_squared_error,
+    {
+        "sharpness": "Samples of the model trained on squared error have {squared_error.sharpness_ratio} of the "
+        "sharpness of real digits, those of the model trained on cross-entropy {cross_entropy.sharpness_ratio}.",
+        "reading": "The judge reads {squared_error.label_consistency:.1%} and {cross_entropy.label_consistency:.1%} of "
+        "them as wanted.",
+        "error": "The squared error on test images is {squared_error.test_mse} and {cross_entropy.test_mse} per pixel.",
+        "ties": "Near-ties: {tied:list}.",
+        "worse": "So squared error is worse than cross-entropy in {worse:list}.",
+        "mixed": "So squared error is worse than cross-entropy in {worse:list}, and better in {better:list}.",
+        "better": "So squared error is better than cross-entropy in {better:list}, and worse in nothing.",
+        "even": "So the two do not clearly differ.",
+    },
+    by_sign,
+)
+
+
+def rule_noise(v: Values) -> list[str]:
+    """Notes, by arm: ``mse`` per pixel, ``kl`` in nats/image, both on test images, and ``read``, samples as wanted."""
+    mse, kl, read = (finite(v, name) for name in ("mse", "kl", "read"))
+    by_error = sorted(mse, key=mse.get)
+    expected = by_error == ["gaussian", "cross_entropy", "squared_error"] and min(kl, key=kl.get) == "squared_error"
+    opposed = sorted(kl, key=kl.get) == sorted(read, key=read.get, reverse=True)
+    return ["noise" if expected else "no_order", *(["opposed"] if opposed else [])]
+
+
+NOISE = Reading(
+    rule_noise,
+    {
+        "noise": "It is not the square that reconstructs worse. Under the noise that plain squared error implies, "
+        "z carries {plain_kl:.1f} nats/image, the least of the three; with the best σ² it carries {best_kl:.1f}, "
+        "and the error, {best_mse}, is the lowest of the three.",
+        "no_order": "At this budget the three do not come in the expected order: under plain squared error the least "
+        "in z and the highest error, under the best σ² the lowest.",
+        "opposed": "The fewer nats z carries, the more samples are read as wanted: a z from the prior is then closer "
+        "to what the decoder was trained on, and the label has more to say. Reconstruction and sampling pull in "
+        "opposite directions.",
+    },
+    lambda v: {"plain_kl": v["kl"]["squared_error"], "best_kl": v["kl"]["gaussian"], "best_mse": v["mse"]["gaussian"]},
+)
+
+
+def rule_completion(v: Values) -> list[str]:
+    return ["cost", "better" if v["completion.nll_cvae"] < v["completion.nll_baseline"] else "not_better"]
+
+
+COMPLETION = Reading(
+    rule_completion,
+    {
+        "cost": "The missing pixels cost {completion.nll_baseline} nats/image under the deterministic network and at "
+        "most {completion.nll_cvae} under the CVAE, by a bound with {importance_samples:plural sample} of z.",
+        "better": "The CVAE explains them better: it may commit itself to one of several plausible digits where the "
+        "deterministic network has to average them.",
+        "not_better": "At this budget the bound does not show that the CVAE explains them better.",
+    },
+)
+
+
+def rule_discussion(v: Values) -> list[str]:
+    sharpness, fell = v["cvae_conv.sharpness_ratio"], v["cvae_conv.loss_rises"] < 0.1
+    return [
+        "stability",
+        *(["steady"] if fell else []),
+        "blurred" if sharpness < 0.9 else "sharp" if sharpness <= 1.1 else "noisy",
+    ]
+
+
+DISCUSSION = Reading(
+    rule_discussion,
+    {
+        "stability": "**Stability.** Cut the training of the convolutional CVAE into equal stretches, twenty at most, "
+        "and take the mean loss of each. Of all movement from one to the next, {cvae_conv.loss_rises:.1%} was upwards; "
+        "a loss that ends where it began would have 50%.",
+        "steady": "This loss fell nearly all the way.",
+        "blurred": "\n\n**Blur.** The samples have {cvae_conv.sharpness_ratio:.2f} times the variance of the Laplacian "
+        "of real digits: the decoder draws means, and a mean over plausible strokes is grey.",
+        "sharp": "\n\n**Blur.** The samples have {cvae_conv.sharpness_ratio:.2f} times the variance of the Laplacian "
+        "of real digits: they are about as sharp.",
+        "noisy": "\n\n**Blur.** The samples have {cvae_conv.sharpness_ratio:.2f} times the variance of the Laplacian "
+        "of real digits: more than blur allows, so that noise is likely.",
+    },
+)
+
+READINGS = {
+    "test_loss": TEST_LOSS,
+    "fit": FIT,
+    "eleven_filters": ELEVEN_FILTERS,
+    "control": CONTROL,
+    "style": STYLE,
+    "plane": PLANE,
+    "label_worth": LABEL_WORTH,
+    "elbo_alone": ELBO_ALONE,
+    "squared_error": SQUARED_ERROR,
+    "noise": NOISE,
+    "completion": COMPLETION,
+    "discussion": DISCUSSION,
+}
+
+
+# Claims
+
+
+def rule_stable_but_blurry(v: Values) -> list[str]:
+    conv, mlp = v["cvae_conv.sharpness_ratio"], v["cross_entropy.sharpness_ratio"]
+    stable = v["cvae_conv.loss_rises"] < 0.5 * v["06/infogan_digits.loss_rises"]
+    blurry = max(conv, mlp) < 0.9 * min(1, v["06/infogan_digits.sharpness_ratio"])
+    verdict = {(True, True): "both", (True, False): "stable", (False, True): "blurry", (False, False): "neither"}
+    return ["rises", "sharpness", verdict[stable, blurry]]
+
+
+STABLE_BUT_BLURRY = Reading(  # needs notebook 06, so that the index alone shows it
+    rule_stable_but_blurry,
+    {
+        "rises": "Rises make up {cvae_conv.loss_rises:.0%} of the movement of the convolutional CVAE's training loss "
+        "and {06/infogan_digits.loss_rises:.0%} of that of InfoGAN's generator, whose loss need not fall.",
+        "sharpness": "Samples have {cvae_conv.sharpness_ratio} (convolutional CVAE, its KL weighted), "
+        "{cross_entropy.sharpness_ratio} (MLP CVAE) and {06/infogan_digits.sharpness_ratio} (InfoGAN) of the sharpness "
+        "of real digits.",
+        "both": "So the CVAE is steadier, and both CVAEs are blurrier.",
+        "stable": "So the CVAE is steadier, but not both CVAEs are clearly blurrier.",
+        "blurry": "So both CVAEs are blurrier, but the CVAE is not clearly steadier.",
+        "neither": "So the CVAE is not clearly steadier, and not both CVAEs are clearly blurrier.",
+    },
+)
+
+CLAIMS = (
+    Claim(
+        "The CVAE's test loss is 127.5 nats/image.",
+        "D",
+        TEST_LOSS,
+        {"near": HOLDS, "below": BEATEN, "above": FAILS},
+        ("03/cvae.3",),
+        figures_of="mnist",
+        test_images=10_000,
+    ),
+    Claim(
+        "A CVAE is more stable than InfoGAN, but blurry.",
+        "A and B",
+        STABLE_BUT_BLURRY,
+        {"both": HOLDS, "stable": PARTLY, "blurry": PARTLY, "neither": FAILS},
+        ("03/cvae.10", "06/infogan.7"),
+    ),
+    Claim(
+        "Squared error looks worse than cross-entropy.",
+        "A",
+        SQUARED_ERROR,
+        {"worse": HOLDS, "mixed": PARTLY, "better": FAILS, "even": UNDECIDED},
+        ("03/cvae.8",),
+    ),
+    Claim(
+        "The eleven filters are one image and ten labels.",
+        "A and B",
+        ELEVEN_FILTERS,
+        {"ten": HOLDS, "some": PARTLY, "one": PARTLY, "none": FAILS},
+        ("03/cvae.2",),
+    ),
+)
+
+CVAE, INFOGAN = "03_cvae_disentanglement", "06_infogan"
+
+COMPARISONS = {  # shown here and by notebook 06
+    "cvae_infogan": Comparison(
+        "digits",
+        {
+            "control: samples in which the judge reads the wanted digit": {
+                CVAE: "cvae_conv.label_consistency",
+                INFOGAN: "infogan_digits.label_consistency",
+            },
+            "sharpness, variance of the Laplacian over real": {
+                CVAE: "cvae_conv.sharpness_ratio",
+                INFOGAN: "infogan_digits.sharpness_ratio",
+            },
+            "distance to test digits, FCD": {CVAE: "cvae_conv.fcd", INFOGAN: "infogan_digits.fcd"},
+            "steadiness: rises in the movement of the training loss (for InfoGAN the generator's)": {
+                CVAE: "cvae_conv.loss_rises",
+                INFOGAN: "infogan_digits.loss_rises",
+            },
+        },
+    )
+}
+
+
+LAB = Lab(
+    name="03_cvae_disentanglement",
+    title="CVAE: digits on demand",
+    question="What does a variational autoencoder keep in z once it is told the label?",
+    data=("digits",),
+    profiles=PROFILES,
+    deliverables=DELIVERABLES,
+    metrics=METRICS,
+    readings=READINGS,
+    claims=CLAIMS,
+    comparisons=COMPARISONS,
+)

@@ -1,0 +1,381 @@
+"""Notebook 02: its settings, what it delivers and measures, and what is said of its numbers."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from lab_utils.labs.spec import (
+    FAILS,
+    HOLDS,
+    PARTLY,
+    UNDECIDED,
+    Claim,
+    Deliverable,
+    Lab,
+    Metric,
+    Reading,
+    Tolerance,
+    Values,
+    always,
+    sign,
+)
+
+# The weights of the KL term that report E compares, in the order of the pages; ``more_weights`` below adds others.
+# Metrics, readings and claims name them (``beta100.mse``): who changes one here changes it there.
+WEIGHTS = (1.0, 100.0, 0.0)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Settings:
+    """Settings of notebook 02."""
+
+    train_images: PositiveInt  # the first so many of the training split (at most all of it)
+    test_images: PositiveInt  # likewise of the test split
+    judge_epochs: PositiveInt  # these three as in notebook 01, which then finds the judge in the cache
+    latent: PositiveInt
+    width: PositiveInt  # channels of the first convolution
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat  # peak of the one-cycle schedule
+    epochs: PositiveInt  # of each weight
+    more_weights: tuple[NonNegativeFloat, ...]  # beside WEIGHTS, for tables and the rate-distortion curve
+    log_every: PositiveInt  # batches between two points of the training curve
+
+
+PROFILES = {
+    "smoke": Settings(
+        train_images=400, test_images=200, judge_epochs=1, latent=50, width=8, batch_size=50, learning_rate=2e-3,
+        epochs=3, more_weights=(10.0,), log_every=2,
+    ),
+    "quick": Settings(
+        train_images=12_000, test_images=10_000, judge_epochs=3, latent=50, width=16, batch_size=100,
+        learning_rate=3e-3, epochs=5, more_weights=(), log_every=10,
+    ),
+    "full": Settings(
+        train_images=40_000, test_images=10_000, judge_epochs=8, latent=50, width=64, batch_size=100,
+        learning_rate=1e-4, epochs=100, more_weights=(0.1, 3.0, 10.0, 30.0), log_every=10,
+    ),
+}  # fmt: skip
+
+
+DELIVERABLES = {
+    "kl.1": Deliverable("Pre-processing, architecture and settings"),
+    "kl.2": Deliverable(
+        "For each weight: the objective and the true −ELBO", ("beta0.neg_elbo", "beta1.neg_elbo", "beta100.neg_elbo")
+    ),
+    "kl.3": Deliverable(
+        "For each weight: reconstructions early, midway and at the end",
+        ("beta0.mse", "beta1.mse", "beta100.mse", "beta0.chroma_ratio", "beta1.chroma_ratio"),
+    ),
+    "kl.4": Deliverable(
+        "For each weight: images from the prior", ("beta0.prior_fcd", "beta1.prior_fcd", "beta100.prior_fcd")
+    ),
+    "kl.5": Deliverable("For each weight: interpolation between two test images"),
+    "kl.6": Deliverable(
+        "The weights side by side: rate, distortion, active units, posterior",
+        ("beta0.kl", "beta1.kl", "beta100.kl", "beta0.active_units", "beta1.active_units", "beta100.active_units"),
+    ),
+    "kl.7": Deliverable("Weight 0: the prior against a fitted Gaussian", ("beta0.prior_fcd", "beta0.fitted_fcd")),
+    "kl.8": Deliverable("Discussion of the KL term"),
+}
+
+
+def metrics_of(weight: str, *, kl: Tolerance, mmd: Tolerance, most_units: Mapping[str, float]) -> dict[str, Metric]:
+    """The metrics of one weight; ``most_units`` bounds the dimensions in use."""
+    nats, likelihood, distance = "nats/image", Tolerance(relative=0.02), Tolerance(relative=0.15)
+    found = {
+        "recon": Metric("½‖x − x̂‖² on test images, without the constant", nats, likelihood, False),
+        "kl": Metric("KL term on test images (the rate)", nats, kl),
+        "neg_elbo": Metric("−ELBO on test images, without the constant", nats, likelihood, False),
+        "mse": Metric("mean squared error at z = μ, pixels in [0, 1]", "per pixel", likelihood, False),
+        "active_units": Metric(
+            "latent dimensions in use, Var(μ) > 0.01", "dimensions", Tolerance(absolute=3.0), targets=most_units
+        ),
+        "prior_fcd": Metric("FCD of prior samples to test images", "squared distance", distance, False),
+        "fitted_fcd": Metric(
+            "FCD of samples from a Gaussian fitted to z, to test images", "squared distance", distance, False
+        ),
+        "prior_mmd": Metric("MMD² between z of test images and the prior", "squared MMD", mmd, False),
+        "sharpness_ratio": Metric(
+            "variance of the Laplacian, reconstructions over test images", "ratio", Tolerance(relative=0.15)
+        ),
+        "chroma_ratio": Metric(
+            "chroma (largest less smallest of red, green, blue), reconstructions over test images",
+            "ratio",
+            Tolerance(relative=0.05),
+        ),
+    }
+    return {
+        f"beta{weight}.{name}": replace(one, title=f"KL weight {weight}: {one.title}") for name, one in found.items()
+    }
+
+
+METRICS = {
+    **metrics_of("0", kl=Tolerance(relative=0.02), mmd=Tolerance(relative=0.05), most_units={}),
+    **metrics_of("1", kl=Tolerance(relative=0.02), mmd=Tolerance(absolute=0.0003), most_units={}),
+    **metrics_of(
+        "100", kl=Tolerance(absolute=0.05), mmd=Tolerance(absolute=0.0003), most_units={"quick": 2, "full": 2}
+    ),
+}
+
+
+# What is said of the training. Notes: elbo_first, elbo_highest and elbo_last, the −ELBO on test images over the epochs
+# of weight 0; kl_hundred and loss_hundred, KL term and −ELBO at the end of training at weight 100.
+
+
+def objective_rule(v: Values) -> list[str]:
+    first, highest, last = v["elbo_first"], v["elbo_highest"], v["elbo_last"]
+    zero = "falls" if last <= first else "rises" if highest <= last else "peaks"
+    return [
+        "one_epoch" if v["epochs"] == 1 else zero,
+        "met" if 100 * v["kl_hundred"] < 0.1 * v["loss_hundred"] else "apart",
+    ]
+
+
+def collapse_rule(v: Values) -> list[str]:
+    if v["beta100.active_units"] == 0:
+        return ["one_face"]
+    return ["no_bit" if v["beta100.kl"] < math.log(2) else "left"]
+
+
+def colours_rule(v: Values) -> list[str]:
+    zero, one = v["beta0.chroma_ratio"], v["beta1.chroma_ratio"]
+    ahead = sign(zero - one, 0.02 * one)
+    return ["chroma", "tie" if ahead == 0 else "paler" if ahead < 0 else "nearer" if zero <= 1 else "deeper"]
+
+
+# What is said of samples. Notes: judge_accuracy, judge_majority and judge_balanced of the judge on test images;
+# real_fcd, the FCD of as many training images.
+
+
+def judge_rule(v: Values) -> list[str]:
+    return ["judge", *(["chance"] if v["judge_balanced"] < 0.6 else []), "floor"]
+
+
+def strays(v: Values) -> bool:
+    """Whether samples from the prior are clearly worse at weight 0 than at weight 1."""
+    return v["beta0.prior_fcd"] > 1.1 * v["beta1.prior_fcd"]
+
+
+def mended(v: Values) -> bool:
+    """Whether a Gaussian fitted to the codes of weight 0 makes its samples about as good as those of weight 1."""
+    return v["beta0.fitted_fcd"] <= 1.1 * v["beta1.prior_fcd"]
+
+
+def samples_rule(v: Values) -> list[str]:
+    zero, one, hundred = (v[f"beta{weight}.prior_fcd"] for weight in (0, 1, 100))
+    return ["distances", "between" if 1.1 * one < min(zero, hundred) else "undecided"]
+
+
+def trade_rule(v: Values) -> list[str]:
+    rate, distortion, elbo = ([v[f"beta{w}.{key}"] for w in (0, 1, 100)] for key in ("kl", "recon", "neg_elbo"))
+    traded = rate[0] > rate[1] > rate[2] and distortion[0] < distortion[1] < distortion[2]
+    lowest = elbo[1] < min(elbo[0], elbo[2])
+    dear = 0 < distortion[1] - distortion[0] < rate[0] - rate[1]
+    far = v["beta0.prior_mmd"] > max(0.01, 10 * v["beta1.prior_mmd"])
+    return [
+        *("rates", "traded" if traded else "not_traded", "lowest" if lowest else "not_lowest"),
+        *(["dear"] if dear else []),
+        "far" if far else "near",
+    ]
+
+
+def trade_numbers(v: Values) -> dict[str, Any]:
+    return {
+        "nats_more": v["beta0.kl"] - v["beta1.kl"],
+        "nats_saved": v["beta1.recon"] - v["beta0.recon"],
+    }
+
+
+def fitted_rule(v: Values) -> list[str]:
+    prior, fitted = v["beta1.prior_fcd"], v["beta1.fitted_fcd"]
+    better = v["beta0.fitted_fcd"] < prior and v["beta0.mse"] < v["beta1.mse"]
+    return [
+        "zero",
+        *(["decoder"] if strays(v) and mended(v) else []),
+        "one_off" if fitted < 0.9 * prior else "one_alike" if fitted <= 1.1 * prior else "one_worse",
+        *(["better"] if better else []),
+    ]
+
+
+def weights_rule(v: Values) -> list[str]:
+    sharp, error = ({w: v[f"beta{w}.{key}"] for w in (0, 1, 100)} for key in ("sharpness_ratio", "mse"))
+    blurs, best = sharp[100] < 0.9 * sharp[1], error[0] < 0.95 * min(error[1], error[100])
+    cannot = strays(v) and not mended(v)
+    parts = [blurs, best, cannot]
+    return [
+        "blurs" if blurs else "no_blur",
+        "best" if best else "not_best",
+        "cannot" if cannot else "prior_fails" if strays(v) else "no_worse",
+        "holds" if all(parts) else "partly" if any([*parts, strays(v)]) else "fails",
+    ]
+
+
+READINGS = {
+    "settings": always(
+        "Images are of 64×64 pixels in [0, 1], half of them mirrored at random in training. z has {latent} "
+        "dimensions. AdamW with a one-cycle rate that peaks at {learning_rate:g}, batches of {batch_size} images, "
+        "{epochs:plural epoch} for each weight."
+    ),
+    "constant": always(
+        "The constant that is left out everywhere below is D/2 · log 2π = {constant:,.0f} nats/image for D = "
+        "{pixels} values in an image; it is the same for every weight.",
+        lambda v: {"constant": v["pixels"] / 2 * math.log(2 * math.pi)},
+    ),
+    "objective": Reading(
+        objective_rule,
+        {
+            "one_epoch": "At weight 0 the KL term does not count, and nothing holds it down: the negative ELBO on test "
+            "images is {elbo_last:.0f} nats/image after the only epoch.",
+            "falls": "At weight 0 the KL term does not count. Even so the negative ELBO on test images goes down, "
+            "from {elbo_first:.0f} nats/image after the first epoch to {elbo_last:.0f} after the last.",
+            "rises": "At weight 0 the KL term does not count, and nothing holds it down: the negative ELBO on test "
+            "images rises from {elbo_first:.0f} nats/image after the first epoch to {elbo_last:.0f} after the last.",
+            "peaks": "At weight 0 the KL term does not count, and nothing holds it down: the negative ELBO on test "
+            "images is {elbo_first:.0f} nats/image after the first epoch, {elbo_highest:.0f} at its highest and "
+            "{elbo_last:.0f} after the last.",
+            "met": "At weight 100 objective and negative ELBO come together, because hardly any KL is left that "
+            "could be weighed: {kl_hundred} nats/image at the end.",
+            "apart": "At weight 100 objective and negative ELBO have not come together: the KL term is still "
+            "{kl_hundred} nats/image, which count a hundred times.",
+        },
+    ),
+    "collapse": Reading(
+        collapse_rule,
+        {
+            "one_face": "At weight 100 none of the {latent} dimensions of z varies from image to image: every image "
+            "is rebuilt as nearly the same face, which is no likeness of anybody. This is posterior collapse, a "
+            "code that says nothing.",
+            "no_bit": "At weight 100 the means of the codes still move in {beta100.active_units:plural dimension} of "
+            "{latent}, but all in all the code carries {beta100.kl} nats/image: less than one bit, the answer to one "
+            "yes-or-no question. This is posterior collapse, a code that says next to nothing.",
+            "left": "At weight 100 the code still carries {beta100.kl} nats/image, in "
+            "{beta100.active_units:plural dimension} of {latent}. Either they are worth a hundred times "
+            "their price, or the training was too short to empty the code.",
+        },
+    ),
+    "colours": Reading(
+        colours_rule,
+        {
+            "chroma": "The chroma of reconstructions over that of test images is {beta0.chroma_ratio} at weight 0, "
+            "{beta1.chroma_ratio} at weight 1 and {beta100.chroma_ratio} at weight 100.",
+            "tie": "Weights 0 and 1 are a near-tie.",
+            "nearer": "Weight 0 gives deeper colours than weight 1: nearer to those of the images, not beyond them.",
+            "deeper": "Weight 0 gives deeper colours than weight 1, and deeper ones than the images have.",
+            "paler": "Weight 0 gives paler colours than weight 1.",
+        },
+    ),
+    "judge": Reading(
+        judge_rule,
+        {
+            "judge": "The judge is right about {judge_accuracy:.1%} of the attributes of test images, where always "
+            "giving the more frequent answer would be right about {judge_majority:.1%}; its balanced accuracy is "
+            "{judge_balanced:.1%}.",
+            "chance": "That is close to guessing, so the distances below mean little.",
+            "floor": "As many training images as there are test images have an FCD of {real_fcd}: no sample can be "
+            "expected to come closer.",
+        },
+    ),
+    "samples": Reading(
+        samples_rule,
+        {
+            "distances": "The FCD of samples from the prior is {beta1.prior_fcd} at weight 1, {beta100.prior_fcd} at "
+            "weight 100 and {beta0.prior_fcd} at weight 0.",
+            "between": "Of the three, weight 1 comes clearly closest to the test images.",
+            "undecided": "Weight 1 does not come clearly closest to the test images.",
+        },
+    ),
+    "trade": Reading(
+        trade_rule,
+        {
+            "rates": "The rate is {beta0.kl} nats/image at weight 0, {beta1.kl} at weight 1 and {beta100.kl} at "
+            "weight 100.",
+            "traded": "It falls as the weight grows, and the distortion rises.",
+            "not_traded": "Rate and distortion are not in the order of the weights: the training was too short for "
+            "that.",
+            "lowest": "The negative ELBO is lowest at weight 1, where it is the objective.",
+            "not_lowest": "The negative ELBO is not lowest at weight 1, although it is the objective there: a longer "
+            "training should put that right.",
+            "dear": "The code of weight 0 is {nats_more:,.0f} nats/image longer than that of weight 1 and saves "
+            "{nats_saved:,.0f} nats/image of distortion: it costs more than it is worth.",
+            "far": "The codes of weight 0 lie far from the prior: their MMD² to it is {beta0.prior_mmd:.4f}, against "
+            "{beta1.prior_mmd:.4f} at weight 1.",
+            "near": "The MMD² between codes and prior is {beta0.prior_mmd:.4f} at weight 0 and {beta1.prior_mmd:.4f} "
+            "at weight 1.",
+        },
+        trade_numbers,
+    ),
+    "fitted": Reading(
+        fitted_rule,
+        {
+            "zero": "At weight 0 the FCD is {beta0.prior_fcd} with z from the prior and {beta0.fitted_fcd} with z "
+            "from the fitted Gaussian.",
+            "decoder": "So the decoder can generate; it is the prior that does not know where.",
+            "one_off": "At weight 1 the same step takes the FCD from {beta1.prior_fcd} to {beta1.fitted_fcd}: even "
+            "there the codes are not quite where the prior puts them.",
+            "one_alike": "At weight 1 the same step takes the FCD from {beta1.prior_fcd} to {beta1.fitted_fcd}: "
+            "there the prior is about as good as the fit, which is what the KL term is for.",
+            "one_worse": "At weight 1 the same step takes the FCD from {beta1.prior_fcd} to {beta1.fitted_fcd}: "
+            "there the fit is worse than the prior.",
+            "better": "Weight 0 with a Gaussian fitted afterwards even beats weight 1 with its prior, in FCD and in "
+            "the error of its reconstructions (Ghosh and others make a method of it).",
+        },
+    ),
+    "weights_of_kl": Reading(
+        weights_rule,
+        {
+            "blurs": "Weight 100 blurs: its reconstructions have {beta100.sharpness_ratio} of the sharpness of test "
+            "images, those of weight 1 {beta1.sharpness_ratio}.",
+            "no_blur": "Weight 100 does not clearly blur more than weight 1: reconstructions have "
+            "{beta100.sharpness_ratio} and {beta1.sharpness_ratio} of the sharpness of test images.",
+            "best": "Weight 0 reconstructs best: its mean squared error is {beta0.mse}, against {beta1.mse} at "
+            "weight 1 and {beta100.mse} at weight 100.",
+            "not_best": "Weight 0 does not clearly reconstruct best: the mean squared error is {beta0.mse}, against "
+            "{beta1.mse} at weight 1 and {beta100.mse} at weight 100.",
+            "cannot": "Samples of weight 0 are worse whichever way z is drawn: their FCD is {beta0.prior_fcd} with z "
+            "from the prior and {beta0.fitted_fcd} with z from a Gaussian fitted to its codes, against "
+            "{beta1.prior_fcd} at weight 1.",
+            "prior_fails": "Samples of weight 0 have an FCD of {beta0.prior_fcd} with z from the prior, against "
+            "{beta1.prior_fcd} at weight 1, but {beta0.fitted_fcd} with z from a Gaussian fitted to its codes: it "
+            "is the prior that fails, not the decoder.",
+            "no_worse": "Samples of weight 0 are not clearly worse than those of weight 1: their FCD is "
+            "{beta0.prior_fcd} against {beta1.prior_fcd}, and {beta0.fitted_fcd} with z from a Gaussian "
+            "fitted to the codes.",
+            "holds": "So all of it holds.",
+            "partly": "So part of it holds.",
+            "fails": "So nothing of it holds.",
+        },
+    ),
+}
+
+CLAIMS = (
+    Claim(
+        "The KL term times 100 blurs; times 0 reconstructs best and cannot generate.",
+        "E",
+        READINGS["weights_of_kl"],
+        {"holds": HOLDS, "partly": PARTLY, "fails": FAILS},
+        shown=("02/kl.3", "02/kl.4", "02/kl.7"),
+    ),
+    Claim(
+        "The KL term times 0 gives deeper colours.",
+        "E",
+        READINGS["colours"],
+        {"tie": UNDECIDED, "nearer": HOLDS, "deeper": HOLDS, "paler": FAILS},
+        shown=("02/kl.3",),
+    ),
+)
+
+LAB = Lab(
+    name="02_kl_ablation",
+    title="What the KL term does",
+    question="What happens to a VAE if its KL term counts a hundred times, or not at all?",
+    data=("faces",),
+    profiles=PROFILES,
+    deliverables=DELIVERABLES,
+    metrics=METRICS,
+    readings=READINGS,
+    claims=CLAIMS,
+)

@@ -1,0 +1,260 @@
+"""What a notebook shows and measures: one page object, made in its first cell.
+
+It carries the settings and the device, loads the data, keeps every number by name and shows figures, tables, readings
+and sources so that the report can take them up (:mod:`lab_utils.handover`).
+"""
+
+import inspect
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from lab_utils import clock, config, figures, handover, run, sources
+from lab_utils.config import LabError
+from lab_utils.data import batches
+from lab_utils.labs import LABS
+from lab_utils.labs.spec import Values, values_of
+from lab_utils.metrics.estimate import mean_estimate
+from lab_utils.words import number
+
+
+class Faces(NamedTuple):
+    """A split of faces on the device."""
+
+    images: Tensor  # uint8, N×3×S×S
+    attributes: Tensor  # float32 0 and 1, N×K
+
+
+class Digits(NamedTuple):
+    """A split of digits on the device."""
+
+    images: Tensor  # uint8, N×1×28×28
+    labels: Tensor  # int64, N
+
+
+class Page:
+    """The page of one notebook.
+
+    ``settings`` are those of the profile with the reader's ``changes``, ``run`` is where it computes, ``values`` what a
+    reading decides from: settings, notes and metrics by name.
+    """
+
+    def __init__(self, name: str, profile: str, seed: int, changes: Mapping[str, Any]):
+        self.began = time.monotonic()
+        self.lab = LABS[name]
+        self.profile = config.resolve_profile(profile)
+        self.settings = self.lab.settings(self.profile, changes)
+        self.changes = dict(changes)
+        self.run = run.start(seed)
+        self.data: dict[str, dict[str, Any]] = {}  # what metrics files say of each kind of data
+        self.notes: dict[str, str] = {}  # a sentence on each
+        self.measured: dict[str, dict[str, Any]] = {}
+        self.values = Values(asdict(self.settings) | {"profile": self.profile})
+        print(f"profile {self.profile}, seed {seed}, {run.device_name(self.run.device)}")
+        rows = [
+            (key, str(value) if isinstance(value, tuple) else f"{value:,}")
+            for key, value in asdict(self.settings).items()
+        ]
+        self.table(pd.DataFrame(rows, columns=["setting", "value"]), "Settings of this run.")
+
+    # Data
+
+    @clock.spend("data")
+    def faces(self, data_dir: str, choice: str) -> tuple[Faces, Faces]:
+        """Training and test faces, as many and as large as the settings say; ``attributes`` names the columns.
+
+        LabError as for :func:`lab_utils.data.faces.load`.
+        """
+        from lab_utils.data import faces
+
+        loaded = faces.load(config.data_dir(data_dir), choice, avatars_drawn=config.AVATARS[self.profile])
+        side, limits = getattr(self.settings, "side", None), (self.settings.train_images, self.settings.test_images)
+        train, test = (
+            Faces(*batches.faces_to_device(split, self.run.device, limit, side))
+            for split, limit in zip((loaded.train, loaded.test), limits, strict=True)
+        )
+        self.attributes = list(loaded.train.attributes)
+        self._loaded("faces", faces.describe(loaded), loaded.note, train.images, test.images)
+        return train, test
+
+    @clock.spend("data")
+    def digits(self, data_dir: str, train_images: int, test_images: int) -> tuple[Digits, Digits]:
+        """The first so many training and test digits. LabError as for :func:`lab_utils.data.digits.load`."""
+        from lab_utils.data import digits
+
+        loaded = digits.load(config.data_dir(data_dir))
+        train = Digits(*batches.to_device(loaded.train, self.run.device, train_images))
+        test = Digits(*batches.to_device(loaded.test, self.run.device, test_images))
+        self._loaded("digits", digits.describe(loaded), loaded.note, train.images, test.images)
+        return train, test
+
+    def _loaded(self, kind: str, described: dict[str, Any], note: str, train: Tensor, test: Tensor) -> None:
+        self.data[kind] = described | {"train": len(train), "test": len(test)}
+        self.note(**{kind: described["source"]})
+        side = "×".join(map(str, train.shape[2:]))
+        used = f"Used here: {len(train):,} training and {len(test):,} test images of {side} pixels."
+        attributes = f" Attributes: {', '.join(self.attributes)}." if kind == "faces" else ""
+        display(Markdown(f"**Data in this run:** {note} {used}{attributes}"))
+
+    # Numbers
+
+    def measure(self, name: str, value: Tensor | float, n: int | None = None, **about: Any) -> float:
+        """Record a metric of the lab; returns its value.
+
+        One value per image (a tensor N) becomes its mean with a 95 % interval; a single number wants ``n``, how many
+        images or points it is of. ``about`` joins the record. LabError if the lab does not list the metric or n lacks.
+        """
+        if name not in self.lab.metrics:
+            raise LabError(f"{name}: {self.lab.name} has no such metric; list it in lab_utils/labs")
+        if isinstance(value, Tensor) and value.ndim:
+            entry = mean_estimate(value)
+        elif n is None:
+            raise LabError(f"{name}: say with n= of how many images or points it is")
+        else:
+            entry = {"value": value.item() if hasattr(value, "item") else value, "n": n}
+        self.measured[name] = _plain(entry | about)
+        self.values |= values_of({name: self.measured[name]})
+        return entry["value"]
+
+    def note(self, **values: Any) -> None:
+        """Keep what a reading quotes and no metric holds, by name; tensors and numpy's numbers become Python's."""
+        self.values |= {name: _plain(value) for name, value in values.items()}
+
+    # What is shown
+
+    @property
+    def budget(self) -> str:
+        """Profile, data, device and seed, as every caption ends."""
+        of = [f"{one['source']} {kind}" if kind == "digits" else one["source"] for kind, one in self.data.items()]
+        changed = [f"changed: {self.changes}"] if self.changes else []
+        parts = [f"{self.profile.capitalize()} profile", *of, self.run.device.type, f"seed {self.run.seed}", *changed]
+        return f"{', '.join(parts)}."
+
+    @clock.spend("figures")
+    def figure(self, fig: Figure, caption: str, alt: str) -> None:
+        """Show a figure with its alt text and, under it, its caption (Markdown), which ends with the budget."""
+        display(figures.image(fig, alt))
+        display(Markdown(f"*{caption} {self.budget}*"))
+
+    def table(self, frame: pd.DataFrame, caption: str = "", digits: int | None = 2) -> None:
+        """Show a table and its caption: numbers to the right, reals with so many digits, or as a number is quoted."""
+        sides = ["right" if pd.api.types.is_numeric_dtype(frame[name]) else "left" for name in frame]
+        rows = [[_cell(row[name], digits) for name in frame] for row in frame.to_dict("records")]
+        display(
+            {"text/html": handover.table(list(frame), rows, sides), "text/plain": frame.to_string(index=False)},
+            raw=True,
+        )
+        if caption:
+            display(Markdown(f"*{caption}*"))
+
+    def layers(self, model: nn.Module, *inputs: Tensor, caption: str) -> None:
+        """Show the layers that ``model(*inputs)`` runs through, with shapes (N for the batch) and parameters."""
+        parameters = sum(p.numel() for p in model.parameters())
+        self.table(layer_table(model, *inputs), f"{caption} N images in a batch; {parameters:,} parameters.")
+
+    def source(self, *objects: Any) -> None:
+        """Show the source of functions or classes from ``lab_utils``: what is read is what runs."""
+        for item in objects:
+            text = f"```python\n{sources.text_of(item.__module__, item.__qualname__)}```"
+            payload = {"module": item.__module__, "name": item.__qualname__}
+            display({handover.SOURCE: payload, "text/markdown": text, "text/plain": inspect.getsource(item)}, raw=True)
+
+    def reading(self, name: str) -> None:
+        """Say what the numbers say: the sentences of the lab's reading that are true of them."""
+        text = self.lab.readings[name].say(self.values)
+        payload = {"name": name, "values": dict(self.values)}
+        display({handover.READING: payload, "text/markdown": text, "text/plain": text}, raw=True)
+
+    def comparison(self, name: str) -> None:
+        """Show numbers of this notebook beside those of others, which the report fills in when it makes the page."""
+        asked = self.lab.comparisons[name]
+        own, sha256 = self.lab.name, self.data[asked.kind]["sha256"]
+        head, rows = handover.compared(asked, own, sha256, {own: {"metrics": self.measured}}, LABS)
+        note = f"The report (make report) fills in what other notebooks measured on the same {asked.kind}."
+        html = f"{handover.table(head, rows)}<p>{note}</p>"
+        payload = {"name": name, "sha256": sha256}
+        display(handover.bundle(handover.COMPARISON, payload, html, handover.plain(head, rows)), raw=True)
+
+    # The end
+
+    def metrics(self) -> None:
+        """Show all metrics beside targets and reference figures. LabError if one of the lab was not measured."""
+        if missing := sorted(set(self.lab.metrics) - set(self.measured)):
+            raise LabError(f"{self.lab.name}: {', '.join(missing)} not measured; measure what the lab lists")
+        record = {"data": self.data, "device": self.run.device.type, "seed": self.run.seed, "profile": self.profile}
+        rows = handover.metric_rows(
+            self.lab, self.measured, self.profile, {one["source"] for one in self.data.values()}
+        )
+        html = handover.table(handover.METRIC_HEAD, rows)
+        payload = record | {"metrics": self.measured}
+        display(handover.bundle(handover.METRICS, payload, html, handover.plain(handover.METRIC_HEAD, rows)), raw=True)
+
+    def end(self) -> None:
+        """Show what identifies the run, and hand the report where its time went."""
+        facts = run.provenance(self.run, self.profile, self.settings, self.data)
+        rows = handover.provenance_rows(facts)
+        html, text = handover.table(("what", "value"), rows), handover.plain(("what", "value"), rows)
+        display(handover.bundle(handover.PROVENANCE, facts, html, text), raw=True)
+        spent = clock.spent()
+        other = time.monotonic() - self.began - sum(spent.values())
+        display({handover.SPENT: spent | {"other": max(0.0, other)}, "text/plain": ""}, raw=True)
+
+
+def layer_table(model: nn.Module, *inputs: Tensor) -> pd.DataFrame:
+    """The layers that ``model(*inputs)`` runs through, with output shapes (N for the batch) and parameter counts."""
+    rows, hooks = [], []
+
+    def note(name: str, layer: nn.Module):
+        def hook(_module, args, output) -> None:
+            rows.append(
+                {
+                    "layer": name,
+                    "what": type(layer).__name__.removeprefix("Parametrized")
+                    + (f"({layer.extra_repr()})" if layer.extra_repr() else ""),
+                    "input": _shape(args[0]),
+                    "output": _shape(output),
+                    "parameters": sum(p.numel() for p in layer.parameters()),
+                }
+            )  # fmt: skip
+
+        return hook
+
+    for name, layer in model.named_modules():
+        # A layer under spectral norm holds the norm as a child; it is still one layer.
+        if "parametrizations" not in name and {*dict(layer.named_children())} <= {"parametrizations"}:
+            hooks.append(layer.register_forward_hook(note(name, layer)))
+    with torch.no_grad():
+        model(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return pd.DataFrame(rows)
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(["N", *map(str, tensor.shape[1:])])
+
+
+def _cell(value: Any, digits: int | None) -> Any:
+    if isinstance(value, float):
+        return number(value) if digits is None else f"{value:.{digits}f}"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; None for a number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (Tensor, np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

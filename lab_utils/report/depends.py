@@ -1,0 +1,240 @@
+"""What the result of a notebook depends on, why one that is there does not hold any more, and what it came from.
+
+Quick enough to be asked every time: it reads sources and compares hashes, and runs and loads nothing.
+"""
+
+import contextlib
+import functools
+import os
+import platform
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lab_utils import config, sources
+from lab_utils.config import ROOT
+from lab_utils.files import digest, read_json, sha256, to_json, write_whole
+from lab_utils.labs.spec import Lab
+from lab_utils.report.record import Data, Depends, Environment, Git, Run
+from lab_utils.report.request import Request
+
+LOCK = "requirements.lock"
+# Where a data set is looked for, below DATA_DIR and data/.
+HOMES = {
+    "digits": ("MNIST/raw",),
+    "faces": ("faces", "celeba", "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"),
+}
+NAMED = 3  # changes of one kind that a reason names
+
+
+def dependencies(source: Path, lab: Lab, given: Mapping[str, Any], data: Data) -> Depends:
+    """What decides the result of the notebook ``source`` with these parameters, as it is now."""
+    code = code_cells(source)
+    return Depends(
+        code=digest(code), parameters=dict(given), settings=asdict(lab.settings(given["PROFILE"])),
+        modules=sources.closure(code), data={kind: data[kind]["sha256"] for kind in lab.data},
+        packages=packages(), device=device(),
+    )  # fmt: skip
+
+
+def parameters(request: Request, lab: Lab) -> dict[str, str | int]:
+    """What a notebook is given in place of the values in its cell tagged ``parameters``."""
+    faces = {"FACES": request.FACES} if "faces" in lab.data else {}
+    return {"PROFILE": request.PROFILE, "SEED": request.seed} | faces
+
+
+def device() -> str:
+    """The class of device that a notebook would run on: cuda or cpu."""
+    return "cuda" if config.gpu_present() else "cpu"
+
+
+# Reasons
+
+
+def reasons(run: Run | None, now: Depends) -> list[str]:
+    """Why a notebook must run, in words; empty if the result of ``run`` holds."""
+    if run is None:
+        return ["it has not run yet"]
+    if run.status != "ok":
+        return [f"its last run {'was interrupted' if run.status == 'interrupted' else 'failed'}"]
+    if run.depends.changed:
+        return ["what it depends on changed while it ran"]
+    return changes(run.depends, now)
+
+
+def changes(before: Depends, now: Depends) -> list[str]:
+    """What of two states differs, in words."""
+    found = ["its code cells changed"] if before.code != now.code else []
+    found += [f"{name} is {value!r}" for name, _, value in differing(before.parameters, now.parameters)]
+    settings = differing(before.settings, now.settings)
+    found += at_most_named([f"{name} is {as_written(new)}, was {as_written(old)}" for name, old, new in settings])
+    if names := [name for name, _, _ in differing(before.modules, now.modules)]:
+        found.append(f"{', '.join(at_most_named(names))} changed")
+    found += [f"the {kind} changed" for kind, _, _ in differing(before.data, now.data)]
+    found += at_most_named([f"{name} changed" for name, _, _ in differing(before.packages, now.packages)])
+    found += [f"the device is {now.device}, not {before.device}"] if before.device != now.device else []
+    return found
+
+
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Names whose values differ, in either, with the value that each had and has; None where there is none."""
+    names = sorted({*before, *now})
+    return [(name, before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)]
+
+
+def at_most_named(texts: Sequence[str]) -> list[str]:
+    """The first of the texts; the last of them says how many there are beside them."""
+    more = f" and {len(texts) - NAMED} more" if len(texts) > NAMED else ""
+    return [f"{text}{more if place == NAMED else ''}" for place, text in enumerate(texts[:NAMED], start=1)]
+
+
+def as_written(value: Any) -> str:
+    """A setting as a person writes it: 1,281 and not 1281."""
+    if value is None:
+        return "not set"
+    return f"{value:,}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+
+
+# What a notebook says
+
+
+def cells(source: Path) -> list[tuple[str, list[str], str]]:
+    """Kind, tags and text of each cell of a notebook; outputs do not count."""
+    written = read_json(source)["cells"]
+    return [(cell["cell_type"], cell["metadata"].get("tags", []), "".join(cell["source"])) for cell in written]
+
+
+def code_cells(source: Path) -> list[str]:
+    return [text for kind, _, text in cells(source) if kind == "code"]
+
+
+def prose(source: Path) -> str:
+    """Hash of all that a page takes from its notebook: the text of its cells, their order and their tags."""
+    return digest(cells(source))
+
+
+# What a result came from
+
+
+def environment(notebooks: Path) -> Environment:
+    """What is the same for every notebook of one command."""
+    return Environment(
+        source=source_hash(notebooks), git=git_state(), lock=packages()[LOCK],
+        python=platform.python_version(), packages=package_versions(),
+    )  # fmt: skip
+
+
+def source_hash(notebooks: Path) -> str:
+    """One hash over the package, the notebooks' cells and the lock; outputs in a notebook do not count."""
+    package = [path for path in (ROOT / "lab_utils").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    files = [path for path in [*package, ROOT / LOCK] if path.exists()]
+    found = {path.relative_to(ROOT).as_posix(): sha256(path) for path in files}
+    return digest(found | {path.name: prose(path) for path in notebooks.glob("*.ipynb")})
+
+
+def git_state() -> Git | None:
+    """Commit and whether files differ from it; None outside a git checkout. Reports do not make a checkout dirty."""
+    try:
+        commit, changed = (
+            subprocess.run(["git", "-C", str(ROOT), *command], capture_output=True, text=True, check=True).stdout
+            for command in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", ".", ":(exclude)reports"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return Git(commit=commit.strip(), dirty=bool(changed.strip()))
+
+
+def packages() -> dict[str, str | None]:
+    """What decides the numbers beside the code: the lock, and the versions that are installed whatever it says."""
+    return {LOCK: sha256(ROOT / LOCK) if (ROOT / LOCK).exists() else None} | package_versions()
+
+
+@functools.cache
+def package_versions() -> dict[str, str | None]:
+    """Installed versions of what the project depends on directly; the lock holds the rest."""
+    if not (ROOT / "pyproject.toml").exists():
+        return {}
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    found = dict.fromkeys(re.match(r"[\w.-]+", line)[0] for line in wanted)
+    for name in found:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+# Data
+
+
+def load_data(request: Request, labs: Mapping[str, Lab]) -> Data:
+    """Load what the notebooks will use, so that bad data is one line now and not a traceback later."""
+    found, used = {}, kinds(request, labs)
+    # Imported here and not at the top: a wrong argument is answered at once.
+    if "digits" in used:
+        from lab_utils.data import digits
+
+        found["digits"] = digits.describe(digits.load(request.DATA_DIR))
+    if "faces" in used:
+        from lab_utils.data import faces
+
+        drawn = config.AVATARS[request.PROFILE]
+        found["faces"] = faces.describe(faces.load(request.DATA_DIR, request.FACES, avatars_drawn=drawn))
+    return found
+
+
+def kinds(request: Request, labs: Mapping[str, Lab]) -> set[str]:
+    return {kind for name in request.NB for kind in labs[name].data}
+
+
+def looks(request: Request, labs: Mapping[str, Lab]) -> dict[str, str]:
+    """How the files of each kind of data look from outside."""
+    asked = {"FACES": request.FACES} | packages()
+    return {kind: traces(kind, request.DATA_DIR, asked) for kind in kinds(request, labs)}
+
+
+def traces(kind: str, data_dir: Path | None, asked: Mapping[str, Any]) -> str:
+    """Changes when a file that a data set may come from does, by its name, size or time; nothing is read."""
+    folders = dict.fromkeys((data_dir or config.DATA, config.DATA))
+    found = [sorted(stamps(folder / home)) for folder in folders for home in HOMES[kind]]
+    return digest([found, dict(asked)])
+
+
+def stamps(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of a file, or of all the files in a directory and those below it."""
+    if path.is_file():
+        yield path.name, path.stat().st_size, path.stat().st_mtime_ns
+    elif path.is_dir():
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    yield from stamps(Path(entry.path))
+                else:
+                    about = entry.stat()
+                    yield entry.name, about.st_size, about.st_mtime_ns
+
+
+def remember_data(folder: Path, seen: Mapping[str, str], data: Data) -> None:
+    """Keep what the data sets were when their files looked like this."""
+    before = read_known(folder)
+    now = before | {kind: {"traces": seen[kind], "described": data[kind]} for kind in data}
+    if now != before:
+        write_whole(folder / ".data.json", to_json(now))
+
+
+def known_data(folder: Path, seen: Mapping[str, str]) -> Data | None:
+    """What the data sets are, if their files look as they did when last read; else None."""
+    known = read_known(folder)
+    if any(known.get(kind, {}).get("traces") != look for kind, look in seen.items()):
+        return None
+    return {kind: known[kind]["described"] for kind in seen}
+
+
+def read_known(folder: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return read_json(folder / ".data.json")
+    except (FileNotFoundError, ValueError):  # it can be made again
+        return {}

@@ -1,0 +1,280 @@
+"""Turns an executed notebook into one page that needs no network, no script and no other file."""
+
+import base64
+import copy
+import html
+import io
+import re
+from itertools import chain, count
+from pathlib import Path
+from typing import Any, ClassVar
+from xml.etree import ElementTree
+
+from bs4 import BeautifulSoup, Tag
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
+from latex2mathml.converter import convert
+from nbconvert import HTMLExporter
+from nbconvert.filters.ansi import strip_ansi
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath, MathInlineParser
+from nbformat import NotebookNode
+from PIL import Image
+
+from lab_utils.report.collect import delivered
+from lab_utils.report.execute import INJECTED, last_state
+from lab_utils.report.pages import Head
+from lab_utils.words import device_line, duration, number, plural, source_lines
+
+TEMPLATES = Path(__file__).parent / "templates"
+CSS = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+SHOWN = (  # kinds of output, the best first; scripts and widgets are left to their text form
+    "text/html",
+    "text/markdown",
+    "image/svg+xml",
+    "image/png",
+    "image/jpeg",
+    "text/latex",
+    "text/plain",
+)
+LARGE_PICTURE = 60_000  # bytes of a WebP without loss; most plots are below, sheets of photographs above
+HEADINGS = re.compile("^h[1-6]$")
+LONG_CELL = 24  # characters of a table's cell that is better broken into lines than into words
+LONG_LINE = 38  # characters that fit on a telephone; a longer block scrolls and must be reachable by keyboard
+LONG_LOG = 8  # lines that fit into the lowest block that the style sheet has, that of messages
+
+# What latex2mathml does not know or writes in a way that MathML Core, and so Chromium, does not show.
+TEX_REPAIRS = (
+    (r"\\(begin|end)\{(aligned|split|align|eqnarray)\*?\}", r"\\\1{align*}"),
+    (r"\\(mathcal|mathbb|mathbf|mathrm)\s*([A-Za-z])(?![A-Za-z{])", r"\\\1{\2}"),
+)
+FUNCTIONS = "log|exp|ln|det|sin|cos|tan|tanh|dim|arg"
+MATHML_REPAIRS = (
+    (rf"<mi>({FUNCTIONS})</mi>", r'<mo lspace="0.17em" rspace="0.17em">\1</mo>'),
+    (r"<mo>([A-Za-z]{2,})</mo>", r'<mo lspace="0.17em" rspace="0.17em">\1</mo>'),
+    (r"<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>"),
+    (r"<mi>;</mi>", '<mo separator="true">;</mo>'),
+)
+
+
+def mathml(tex: str, display: str = "inline") -> str:
+    """An equation as MathML, or as its source where that does not work."""
+    source = html.escape(tex.strip(), quote=False)
+    repaired = tex
+    for pattern, replacement in TEX_REPAIRS:
+        repaired = re.sub(pattern, replacement, repaired)
+    try:
+        markup = convert(repaired, display=display)
+        ElementTree.fromstring(markup)
+    except Exception:  # its errors share no base class, and a page without an equation beats no page
+        return f'<code class="tex">{source}</code>'
+    if re.search(r"<mi>(\\|[{}])", markup):  # a command it does not know, or braces that do not match
+        return f'<code class="tex">{source}</code>'
+    for pattern, replacement in MATHML_REPAIRS:
+        markup = re.sub(pattern, replacement, markup)
+    return markup
+
+
+def equation(tex: str) -> str:
+    markup = mathml(tex, "block")
+    return f'<span class="equation" role="group" aria-label="equation" tabindex="0">{markup}</span>'
+
+
+class Inline(MathInlineParser):
+    """Dollars around code are prices or shell variables, not an equation."""
+
+    SPECIFICATION: ClassVar = {
+        **MathInlineParser.SPECIFICATION,
+        "inline_math_tex": r"(?<![$\\])\$(?P<math_inline_tex>[^$`]+?)(?<![$\\])\$",
+    }
+
+
+class Renderer(IPythonRenderer):
+    def block_math(self, body: str) -> str:
+        return equation(body)
+
+    def inline_math(self, body: str) -> str:
+        return mathml(body)
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return equation(rf"\begin{{{name}}}{body}\end{{{name}}}")
+
+
+class PageExporter(HTMLExporter):
+    """nbconvert's exporter with equations as MathML; the rest is in templates/lab_report."""
+
+    @pass_context
+    def markdown2html(self, context: Any, source: str) -> str:
+        attachments = context.get("cell", {}).get("attachments", {})
+        renderer = Renderer(escape=False, attachments=attachments, exclude_anchor_links=True)
+        return MarkdownWithMath(renderer=renderer, inline=Inline(hard_wrap=False)).render(source)
+
+
+def render(notebook: NotebookNode, head: Head, ids: set[str]) -> str:
+    """One HTML page; cells that deliver one of ``ids`` get its badge and its anchor."""
+    exporter = PageExporter(template_name="lab_report", extra_template_basedirs=[str(TEMPLATES)])
+    exporter.display_data_priority = list(SHOWN)
+    exporter.register_filter("mathml", equation)
+    exporter.register_filter("webp", webp)
+    resources = {"page": head, "css": CSS, "has_title": has_title(notebook), "metadata": {"name": head.title}}
+    body, _ = exporter.from_notebook_node(prepared(notebook, ids), resources=resources)
+    return finish(body)
+
+
+def webp(png: str) -> str:
+    """A PNG as a WebP that looks the same, both base64: photographs make a page five times as heavy otherwise.
+
+    Without loss where that is small enough, or smaller; the PNG itself is in ``figures/`` if the picture is a
+    deliverable.
+    """
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA")
+    written = saved_as_webp(picture, lossless=True)
+    if len(written) > LARGE_PICTURE:
+        written = min(written, saved_as_webp(picture, quality=90), key=len)
+    return base64.b64encode(written).decode()
+
+
+def saved_as_webp(picture: Image.Image, **choice: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "webp", method=4, **choice)
+    return buffer.getvalue()
+
+
+def has_title(notebook: NotebookNode) -> bool:
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return re.search(r"^# ", text, re.MULTILINE) is not None
+
+
+def environment() -> Environment:
+    """Jinja2 for pages that are no notebook."""
+    made = Environment(
+        loader=PackageLoader("lab_utils.report"), autoescape=select_autoescape(("html", "j2")),
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    made.filters |= {word.__name__: word for word in (device_line, duration, number, source_lines)}
+    return made
+
+
+def prepared(notebook: NotebookNode, ids: set[str]) -> NotebookNode:
+    """A copy in which each cell says under ``report`` what the template needs."""
+    notebook = copy.deepcopy(notebook)
+    notebook.metadata.pop("widgets", None)
+    seen: set[str] = set()
+    for index, cell in enumerate(notebook.cells):
+        badges = delivered(cell, ids)
+        titles = {INJECTED: "parameters of this run", "parameters": "parameters"}
+        title = next((titles[tag] for tag in cell.metadata.get("tags", []) if tag in titles), "code")
+        cell.metadata["report"] = {
+            "index": index,
+            "badges": badges,
+            "anchors": [name for name in badges if name not in seen],
+            "open": title != "code",
+            "summary": f"{title} ({plural(len(cell.source.strip().splitlines()), 'line')})",
+        }
+        seen.update(badges)
+        if cell.cell_type == "code":
+            cell.outputs = [shown for shown in map(plain, cell.outputs) if shown]
+    notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+    return notebook
+
+
+def plain(output: NotebookNode) -> NotebookNode | None:
+    """The output without terminal colours and overwritten lines; None if it holds nothing a page can show."""
+    if output.output_type == "stream":
+        lines = strip_ansi(output.text).split("\n")
+        output.text = "\n".join(last_state(line) for line in lines)
+        return output if output.text.strip() else None
+    if output.output_type == "error":
+        output.traceback = [strip_ansi(line) for line in output.traceback]
+        return output
+    output.data = {mime: value for mime, value in output.data.items() if mime in SHOWN}
+    return output if output.data else None
+
+
+def finish(body: str) -> str:
+    """What is easier to see to in the finished page than in a template."""
+    soup = BeautifulSoup(body, "html.parser")
+    remove_loads(soup)
+    main = soup.find("main")
+    join_captions(soup)
+    scroll_tables(soup)
+    for block in soup.find_all("pre"):
+        lines = block.get_text().splitlines()
+        if len(lines) > LONG_LOG or max(map(len, lines), default=0) > LONG_LINE:
+            block["tabindex"] = "0"
+    order_headings(main)
+    contents(soup, main)
+    return str(soup)
+
+
+def remove_loads(soup: BeautifulSoup) -> None:
+    """Leave nothing that a browser would fetch or run: the page works offline, now and in ten years."""
+    for tag in soup.find_all(["script", "link", "iframe", "object", "embed", "base"]):
+        tag.decompose()
+    for tag in soup.select("body style"):  # of pandas and pygments, which know no dark scheme
+        tag.decompose()
+    for tag in soup.find_all(src=re.compile(r"^(?!data:)")):
+        link = soup.new_tag("a", href=tag["src"])
+        link.string = tag.get("alt") or tag["src"]
+        tag.replace_with(link)
+
+
+def join_captions(soup: BeautifulSoup) -> None:
+    """A picture and the text that follows it in the same cell become a figure with its caption."""
+    for picture in soup.select("div.output.picture"):
+        text = picture.find_next_sibling()
+        picture.name = "figure"
+        if text is not None and "markdown" in text.get("class", []):
+            text.name = "figcaption"
+            picture.append(text.extract())
+
+
+def scroll_tables(soup: BeautifulSoup) -> None:
+    """Put every table in a container of its own that scrolls sideways and can be reached by keyboard."""
+    tables = [table for table in soup.find_all("table") if table.find_parent("table") is None]
+    for place, table in enumerate(tables, start=1):
+        caption = table.find("caption")
+        name = caption.get_text(" ", strip=True) if caption else f"Table {place}"
+        label = f"Table {place}: {name}" if caption else name
+        attributes = {"class": "table", "role": "region", "tabindex": "0", "aria-label": label}
+        table.attrs.pop("border", None)
+        for cell in table.find_all("th"):  # the corner above pandas' index heads nothing
+            cell.name = "th" if cell.get_text(strip=True) else "td"
+        for cell in table.find_all("td"):
+            if len(cell.get_text(strip=True)) > LONG_CELL:
+                cell["class"] = [*cell.get("class", []), "long"]
+        table.wrap(soup.new_tag("div", attrs=attributes))
+
+
+def order_headings(main: Tag) -> None:
+    """One h1, and no level left out on the way down, whatever the notebook wrote."""
+    above = 0
+    for tag in main.find_all(HEADINGS):
+        level = int(tag.name[1])
+        above = min(max(level, 2) if above else 1, above + 1)
+        tag.name = f"h{above}"
+
+
+def contents(soup: BeautifulSoup, main: Tag) -> None:
+    """Fill the two tables of contents (beside the text on wide screens, folded above it on narrow ones)."""
+    used: set[str] = {tag["id"] for tag in soup.find_all(id=True)}
+    entries = []
+    for tag in main.find_all(HEADINGS):
+        tag["id"] = unused(tag.get_text(), used)
+        if tag.name == "h2":
+            entries.append((tag["id"], tag.decode_contents()))
+    for place in soup.select(".toc ol"):
+        for anchor, text in entries:
+            link = BeautifulSoup(f'<li><a href="#{anchor}">{text}</a></li>', "html.parser")
+            for nested in link.select("a a"):
+                nested.unwrap()
+            place.append(link)
+    if not entries:
+        for place in soup.select(".toc"):
+            place.decompose()
+
+
+def unused(text: str, used: set[str]) -> str:
+    """A heading as an id: its words, with the first number that makes it new; it is then taken."""
+    name = re.sub(r"[^\w]+", "-", text.lower()).strip("-") or "section"
+    free = next(free for free in chain([name], (f"{name}-{n}" for n in count(2))) if free not in used)
+    used.add(free)
+    return free

@@ -1,0 +1,179 @@
+"""What a report keeps of its runs: records that know their fields, written to ``manifest.json`` beside the results."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from lab_utils.config import LabError
+from lab_utils.files import read_json, sha256, to_json, write_whole
+
+FORMAT = 3  # of the manifest; what an earlier version of this package left is run again
+
+Data = dict[str, dict[str, Any]]  # by kind (digits, faces): source, train, test and sha256, as metrics files have it
+
+
+def with_tuples(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with tuples where JSON has lists, so that what was read equals what was written."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Depends(Record):
+    """All that decides what a run gives: two runs with equal dependencies have equal numbers."""
+
+    code: str  # hash of the code cells
+    parameters: dict[str, str | int]
+    settings: Annotated[dict[str, Any], AfterValidator(with_tuples)]  # of the lab in the profile
+    modules: dict[str, str]  # hashes of the code of what the cells import, by path
+    data: dict[str, str]  # hashes by kind
+    packages: dict[str, str | None]  # the lock's hash, and versions
+    device: str  # cuda or cpu
+    changed: bool = False  # while it ran: nobody knows then which of the two ran
+
+
+class Git(Record):
+    commit: str
+    dirty: bool
+
+
+class Environment(Record):
+    """What is the same for every notebook of one command."""
+
+    source: str  # hash of the package, the notebooks' cells and the lock
+    git: Git | None
+    lock: str | None
+    python: str
+    packages: dict[str, str | None]
+
+
+class Figure(Record):
+    file: str
+    alt: str
+
+
+class Run(Record):
+    """A notebook's entry in the manifest."""
+
+    status: str  # ok, failed, interrupted
+    reason: str  # one line; empty if all is well
+    cell: int | None  # that it ended in
+    where: str  # the same for a person
+    seconds: float
+    spent: dict[str, float]  # the seconds by kind; empty if that is not known
+    finished: str
+    seed: int
+    device: str | None
+    data: Data
+    deliverables: dict[str, list[Figure]]
+    provenance: dict[str, Any]  # what identifies the run, as the notebook itself states it
+    comparisons: list[tuple[str, str]]  # that it shows: name, and hash of the data that the numbers are of
+    sources: list[tuple[str, str]]  # that it shows: module, and name in it
+    prose: str  # hash of the notebook's cells
+    environment: Environment
+    depends: Depends
+
+    @property
+    def profile(self) -> str:
+        return self.depends.parameters["PROFILE"]
+
+
+class PageKey(Record):
+    """Hashes of what a page is made of; a page is written again if one of them is another."""
+
+    renderer: str
+    words: str  # of its lab
+    sources: str  # that it shows
+    around: str  # what it says of its run and of the other notebooks
+    executed: str  # the notebook
+
+
+class Row(Record):
+    """A number of a run beside the published one."""
+
+    notebook: str
+    name: str
+    published: str
+    here: str
+    tolerance: str
+    verdict: str
+
+
+class Verification(Record):
+    published_set: str
+    source: str  # from which the set was made
+    verdict: str
+    counts: str
+    figures: str
+    differences: list[str]
+    rows: list[Row]  # those that are not identical
+
+
+class Manifest(Record):
+    """All that is known of a folder; ``files`` vouches for each result in it by its hash."""
+
+    format: Literal[3] = FORMAT
+    profile: str = ""
+    notebooks: dict[str, Run] = {}
+    pages: dict[str, PageKey] = {}
+    index: str = ""  # the key of the index
+    files: dict[str, str] = {}
+    left_out: dict[str, str] = {}  # files of the report that a published set does not hold
+    verification: Verification | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done for each notebook that was asked for."""
+
+    depends: dict[str, Depends]
+    reasons: dict[str, list[str]]  # to run; none if the result that is there holds
+    pages: dict[str, list[str]]  # reasons to render what holds
+    index: bool  # whether it must be written again
+    data: Data
+
+    @property
+    def running(self) -> list[str]:
+        return [name for name, reasons in self.reasons.items() if reasons]
+
+    @property
+    def empty(self) -> bool:
+        return not (self.index or self.running or any(self.pages.values()))
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The record of earlier runs in a profile's folder, empty if there is none. LabError if it is damaged."""
+    path = folder / "manifest.json"
+    try:
+        content = read_json(path)
+        return Manifest.model_validate(content) if content.get("format") == FORMAT else Manifest()
+    except FileNotFoundError:
+        return Manifest()
+    except ValueError:  # no JSON, or other fields than these
+        raise LabError(f"{path} is damaged: remove the folder {folder} and run again") from None
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the record with the hash of every file it stands beside; logs are for people, not part of it."""
+    manifest.files = {path.relative_to(folder).as_posix(): sha256(path) for path in results(folder)}
+    write_whole(folder / "manifest.json", to_json(manifest.model_dump(mode="json")))
+
+
+def altered(folder: Path, manifest: Manifest) -> list[str]:
+    """The files that the manifest vouches for and that are not there, or not as they were written."""
+    return [name for name, known in manifest.files.items() if not same(folder / name, known)]
+
+
+def same(path: Path, known: str | None) -> bool:
+    """Whether a file is there with the hash that is known of it."""
+    return path.is_file() and sha256(path) == known
+
+
+def results(folder: Path) -> Iterable[Path]:
+    kinds = ("index.html", "html/*.html", "notebooks/*.ipynb", "metrics/*.json", "figures/*/*.png")
+    return sorted(path for kind in kinds for path in folder.glob(kind) if not path.name.startswith("."))

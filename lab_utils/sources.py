@@ -1,0 +1,137 @@
+"""What some code depends on in this package: the files that it imports, by what they say; and their text, to be shown.
+
+Nothing is imported that is looked at.
+"""
+
+import ast
+import contextlib
+import functools
+import hashlib
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import grimp
+
+from lab_utils.config import ROOT, LabError
+
+PACKAGE = "lab_utils"
+# Compared by value and not by text: a lab's settings are a part of what a run depends on, its words are not.
+BY_VALUE = f"{PACKAGE}.labs"
+
+
+def closure(code: Iterable[str], root: Path = ROOT) -> dict[str, str]:
+    """Hashes of the files of the package that some code imports, those that these import, and so on.
+
+    By path below ``root``; labs, which are compared by value, are left out with what only they import. LabError if a
+    file of the package is not Python.
+    """
+    graph = import_graph(root, _newest(root))
+    waiting = [module for text in code for module in imports(text, graph.modules)]
+    wanted = set()
+    while waiting:
+        module = waiting.pop()
+        if module not in wanted and not by_value(module):
+            wanted.add(module)
+            waiting += graph.find_modules_directly_imported_by(module)
+            waiting += filter(None, [module.rpartition(".")[0]])  # its package, whose __init__.py runs first
+    files = {file for module in wanted for file in files_of(module, root)}
+    return {file.relative_to(root).as_posix(): code_digest(file, file.stat().st_mtime_ns) for file in sorted(files)}
+
+
+def _newest(root: Path) -> int:
+    """When the package last changed, as far as the times of its files tell; for the caches below."""
+    return max(path.stat().st_mtime_ns for path in (root / PACKAGE).rglob("*.py"))
+
+
+def by_value(module: str) -> bool:
+    return module == BY_VALUE or module.startswith(f"{BY_VALUE}.")
+
+
+@functools.lru_cache(maxsize=4)
+def import_graph(root: Path, _newest: int) -> grimp.ImportGraph:
+    """Who imports whom in the package, as :mod:`grimp` reads it from the text."""
+    with contextlib.nullcontext() if root == ROOT else _imported_from(root):
+        try:
+            return grimp.build_graph(PACKAGE, cache_dir=None)
+        except grimp.exceptions.SourceSyntaxError as error:
+            path = Path(error.filename).relative_to(root)
+            raise LabError(f"{path}, line {error.lineno}: this is not Python: {error.text.strip()!r}") from None
+
+
+@contextlib.contextmanager
+def _imported_from(root: Path) -> Iterator[None]:
+    """Let grimp find the package below ``root`` in the place of the one that runs."""
+    running = sys.modules.pop(PACKAGE)
+    sys.path.insert(0, str(root))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(root))
+        sys.modules[PACKAGE] = running
+
+
+def imports(text: str, modules: Iterable[str]) -> Iterator[str]:
+    """The modules of the package that a cell imports, wherever in it the import stands.
+
+    ``from a import b`` gives ``a.b`` if that is a module. Text that is no Python, as a student may leave it in a cell,
+    could import anything.
+    """
+    known = set(modules)
+    tree = parsed(text) or parsed(re.sub(r"(?m)^\s*[%!].*$", "", text))  # without the lines that are for IPython
+    if tree is None:
+        yield from known
+        return
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        yield from (name for name in names if name in known)
+
+
+def parsed(text: str) -> ast.Module | None:
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        return None
+
+
+def files_of(module: str, root: Path) -> list[Path]:
+    """The file of a module and the ``__init__.py`` of the packages above it."""
+    parts = module.split(".")
+    above = [root.joinpath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
+    return [file for file in (root.joinpath(*parts).with_suffix(".py"), *above) if file.is_file()]
+
+
+@functools.cache
+def code_digest(path: Path, _time: int) -> str:
+    """Hash of what a file says to Python: comments, docstrings and layout do not count.
+
+    ``_time`` tells one state of the file from another.
+    """
+    text = path.read_text(encoding="utf-8")
+    tree = parsed(text)
+    if tree is None:
+        return hashlib.sha256(text.encode()).hexdigest()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and _documented(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _documented(node: ast.AST) -> bool:
+    first = node.body[0] if node.body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+
+
+def text_of(module: str, name: str, root: Path = ROOT) -> str:
+    """The source of a function or class at the top of a module, under a line that says where it stands."""
+    path = files_of(module, root)[0]
+    text = path.read_text(encoding="utf-8")
+    node = next(node for node in ast.parse(text).body if getattr(node, "name", None) == name)
+    begin = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    lines = text.splitlines()[begin - 1 : node.end_lineno]
+    return "\n".join([f"# {path.relative_to(root).as_posix()}", *lines]) + "\n"

@@ -1,0 +1,1 @@
+"""How models are trained: a step for each family (VAE, CVAE, GAN, classifier), and the loop that repeats it."""

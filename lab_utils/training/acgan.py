@@ -1,0 +1,124 @@
+"""What AC-GAN adds to the game: attributes beside the noise, and a head that reads them (Odena et al. 2017)."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lab_utils.clock import spend
+from lab_utils.data.batches import by_parts, to_signed
+from lab_utils.metrics.control import balanced_accuracy
+from lab_utils.metrics.fidelity import as_bytes
+from lab_utils.run import evaluating
+from lab_utils.training.conditions import Condition, Logits
+from lab_utils.training.gan import Gan, samples
+
+
+def pairs(attributes: Tensor) -> Tensor:
+    """Attributes N×K, 0 and 1 or between, as one-hot pairs (off, on) side by side, N×2K."""
+    return torch.stack([1 - attributes, attributes], dim=2).flatten(1)
+
+
+def given(noise: Tensor, attributes: Tensor) -> Tensor:
+    """What the generator is given, N×(d + 2K): noise N×d, and beside it attributes N×K as :func:`pairs`."""
+    return torch.cat([noise, pairs(attributes)], dim=1)
+
+
+def attributes(columns: Sequence[int], rng: torch.Generator, weight: float, on_fakes: bool = False) -> Condition:
+    """AC-GAN's condition: some columns of the batch's table of attributes (Odena et al. 2017).
+
+    Fake images are told the attributes of real ones in another order, so that D cannot tell them by how often an
+    attribute occurs. Real images teach the head; with ``on_fakes`` fake ones do, too, and the networks may collude.
+    """
+
+    chosen = torch.tensor(columns, device=rng.device)
+
+    def of_real(images: Tensor, table: Tensor) -> Tensor:
+        return pairs(table[:, chosen])
+
+    def draw(images: Tensor, table: Tensor) -> Tensor:
+        order = torch.randperm(len(table), generator=rng, device=rng.device)
+        return of_real(images, table[order])
+
+    def read(logits: Logits, c: Tensor) -> dict[str, Tensor]:
+        return {"class": weight * F.binary_cross_entropy_with_logits(logits["attributes"], c[:, 1::2])}
+
+    return Condition(2 * len(columns), draw, read, of_real, on_fakes)
+
+
+# Pairs: the same noise with an attribute off and on
+
+
+def asked(noise: Tensor, requests: Tensor, k: int, value: float) -> Tensor:
+    """What the generator is given: noise N×d, and requests N×K of which the k-th is set to 0, 1 or between."""
+    c = requests.clone()
+    c[:, k] = value
+    return given(noise, c)
+
+
+def make_pairs(gan: Gan, noise: Tensor, requests: Tensor, k: int) -> list[Tensor]:
+    """Images of the same noise without the k-th attribute and with it: twice N×3×S×S, uint8."""
+    return [as_bytes(samples(gan, asked(noise, requests, k, value))) for value in (0, 1)]
+
+
+def steps(gan: Gan, noise: Tensor, requests: Tensor, k: int, shares: Sequence[float]) -> Iterator[Tensor]:
+    """Images of the same noise, N×3×S×S in [0, 1], for each of some shares of the k-th attribute (0: off, 1: on)."""
+    return (samples(gan, asked(noise, requests, k, share)) for share in shares)
+
+
+# What the class head says of images: a reader from inside the game
+
+
+class HeadReadings(NamedTuple):
+    """How the class head reads pairs from the same noise, an attribute off and on: a value for each pair, N."""
+
+    right: Tensor  # the share of the two images read as asked: 0, ½ or 1; its mean is a balanced accuracy
+    loss: Tensor  # cross-entropy of what was asked, nats
+
+
+@spend("metrics")
+def head_logits(discriminator: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
+    """Logits of the class head, N×K, of uint8 images N×3×S×S."""
+    with evaluating(discriminator):
+        return by_parts(lambda part: discriminator(to_signed(part))["attributes"], images, size=batch)
+
+
+def head_accuracy(gan: Gan, images: Tensor, attributes: Tensor) -> Tensor:
+    """Balanced accuracy of the class head, K, on uint8 images of known attributes N×K."""
+    return balanced_accuracy((head_logits(gan.discriminator, images) > 0).float(), attributes)
+
+
+def head_on_pairs(gan: Gan, off: Tensor, on: Tensor, k: int) -> HeadReadings:
+    """Readings of the k-th attribute told, of uint8 images that were asked for without it (off) and with it (on)."""
+    without, having = (head_logits(gan.discriminator, images)[:, k] for images in (off, on))
+    right = ((without <= 0).float() + (having > 0).float()) / 2
+    return HeadReadings(right, (F.softplus(without) + F.softplus(-having)) / 2)
+
+
+# What a training left behind
+
+
+Lines = dict[str, tuple[pd.Series, pd.Series]]  # named curves: steps and values
+
+
+def class_losses(curve: pd.DataFrame, weight: float, over: int) -> Lines:
+    """The class loss on real images and on fakes along a training, nats/attribute, before its weight.
+
+    Each value is the mean of the last ``over`` that were logged, as below.
+    """
+    named = {"class_real": "on real images", "class": "on fakes"}
+    return {named[key]: (x, y / weight) for key, (x, y) in smoothed(curve, list(named), over).items()}
+
+
+def smoothed(curve: pd.DataFrame, columns: Sequence[str], over: int) -> Lines:
+    """Some columns of a training's curve against its steps."""
+    return {key: (curve["step"], curve[key].rolling(over, min_periods=1).mean()) for key in columns}
+
+
+def reached(term: Tensor, network: nn.Module) -> int:
+    """How many tensors of a network's weights the gradient of a term reaches; the term's graph stays."""
+    gradients = torch.autograd.grad(term, list(network.parameters()), allow_unused=True, retain_graph=True)
+    return sum(gradient is not None for gradient in gradients)

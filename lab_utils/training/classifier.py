@@ -1,0 +1,142 @@
+"""Classifiers that measure: judges, trained once per data source and cached by what they depend on, and readers.
+
+A judge never shares a weight with a model that it judges.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from lab_utils import config, sources
+from lab_utils.clock import spend
+from lab_utils.data.augment import noisy, shifted, shifted_and_mirrored
+from lab_utils.data.batches import to_unit
+from lab_utils.files import digest, write_whole
+from lab_utils.models.classifier import DigitClassifier, FaceClassifier
+from lab_utils.run import Run, autocast, device_name
+from lab_utils.training.fit import Batches, History, Watching, fit
+from lab_utils.training.schedule import one_cycle_adamw
+from lab_utils.training.step import Scalars, Step, descend, detached
+
+JUDGE_SEED = 0  # of every judge, whatever the seed of a run: another judge would rescale every distance
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the judge of one kind of image is made and trained."""
+
+    name: str
+    make: Callable[..., nn.Module]
+    criterion: Callable[[Tensor, Tensor], Tensor]
+    augment: Callable[[Tensor, torch.Generator], Tensor]
+    dropout: float
+    max_lr: float
+    batch_size: int
+
+
+DIGITS = Kind("digit judge", DigitClassifier, F.cross_entropy, shifted, 0.5, 2e-3, 125)
+FACES = Kind("face judge", FaceClassifier, F.binary_cross_entropy_with_logits, shifted_and_mirrored, 0.0, 4e-3, 64)
+
+
+# Fresh readers of a code from samples: the judges' networks and settings, with noise in place of shifts.
+DIGIT_READER = replace(DIGITS, name="digit code reader", augment=noisy, dropout=0.0)
+FACE_READER = replace(FACES, name="face code reader", criterion=F.cross_entropy, augment=noisy)
+
+
+@spend("metrics")
+def train_classifier(
+    run: Run, name: str, images: Tensor, labels: Tensor, epochs: int, kind: Kind = DIGITS, **arguments: Any
+) -> nn.Module:
+    """A classifier trained on images (uint8 or [0, 1], N×C×H×W) and labels, ready to evaluate.
+
+    Labels are classes (int64, N) for digits, attributes (float32 0 and 1, N×K) for faces. ``arguments`` are the
+    network's. KeyboardInterrupt if it was interrupted: a classifier trained by half measures nothing.
+    """
+    model, history = fit_classifier(run, name, images, labels, epochs, kind, **arguments)
+    if len(history.epochs) < epochs:
+        raise KeyboardInterrupt
+    return model.eval()
+
+
+def fit_classifier(
+    run: Run, name: str, images: Tensor, labels: Tensor, epochs: int, kind: Kind, log_every: int = 10, **arguments: Any
+) -> tuple[nn.Module, History]:
+    """The same with its history, one point of the curve every ``log_every`` batches."""
+    model = run.build(f"{name} weights", kind.make, **arguments)
+    batches = Batches((images, labels), min(kind.batch_size, len(images)), run.rng(f"{name} order"))
+    optimizer, rate = one_cycle_adamw(model, kind.max_lr, epochs * batches.per_epoch)
+    step = classifier_step(
+        model, optimizer, run, run.rng(f"{name} dropout"), kind.criterion, kind.augment, kind.dropout
+    )
+    watching = Watching(log_every=log_every)
+    return model, fit(step, batches, epochs, name=name, after_step=rate.step, watching=watching)
+
+
+def classifier_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    run: Run,
+    rng: torch.Generator,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    augment: Callable[[Tensor, torch.Generator], Tensor],
+    dropout: float,
+) -> Step:
+    """A step on the cross-entropy of a classifier, from logits; images may be uint8 or already in [0, 1].
+
+    ``criterion(logits, labels)`` is the mean over the batch, over classes or over a table of attributes. ``model`` has
+    ``features`` and a ``head``; a fraction ``dropout`` of the features is dropped (Srivastava et al. 2014). That and
+    ``augment(x, rng)`` draw from ``rng``.
+    """
+
+    def step(images: Tensor, labels: Tensor) -> Scalars:
+        x = augment(to_unit(images) if images.dtype == torch.uint8 else images, rng)
+        with autocast(run):
+            features = model.features(x)
+            if dropout:
+                kept = torch.rand(features.shape, generator=rng, device=rng.device) < 1 - dropout
+                features = features * kept / (1 - dropout)
+            logits = model.head(features)
+        loss = criterion(logits.float(), labels)
+        descend(loss, optimizer)
+        return detached(loss=loss)
+
+    return step
+
+
+def digit_judge(run: Run, images: Tensor, labels: Tensor, epochs: int, cache: Path = config.CACHE) -> nn.Module:
+    """The judge of a digit source: logits of ten classes. From the cache if there is one (see :func:`cached`)."""
+    return cached(run, DIGITS, images, labels, epochs, cache)
+
+
+def face_judge(run: Run, images: Tensor, attributes: Tensor, epochs: int, cache: Path = config.CACHE) -> nn.Module:
+    """The judge of a face source: a logit for each attribute. From the cache if there is one (see :func:`cached`)."""
+    arguments = {"attributes": attributes.shape[1], "side": images.shape[-1]}
+    return cached(run, FACES, images, attributes, epochs, cache, **arguments)
+
+
+def cached(
+    run: Run, kind: Kind, images: Tensor, labels: Tensor, epochs: int, cache: Path, **arguments: Any
+) -> nn.Module:
+    """A classifier from the cache, if one was trained on the same data in the same way, else trained and put there."""
+    run = replace(run, seed=JUDGE_SEED)
+    facts = {
+        "data": [hashlib.sha256(t.contiguous().cpu().numpy()).hexdigest() for t in (images, labels)],
+        "code": sources.closure([f"import {__name__}"]),
+        "run": [device_name(run.device), str(run.precision), torch.get_num_threads(), torch.__version__, epochs],
+    }
+    path = cache / f"{kind.name.replace(' ', '-')}-{digest(facts)[:16]}.safetensors"
+    if path.exists():
+        model = run.build(f"{kind.name} weights", kind.make, **arguments)
+        model.load_state_dict(load_file(path, device=str(run.device)))
+        print(f"{kind.name}: from the cache ({path.name})")
+        return model.eval()
+    model = train_classifier(run, kind.name, images, labels, epochs, kind, **arguments)
+    write_whole(path, save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
+    return model

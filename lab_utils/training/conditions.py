@@ -1,0 +1,30 @@
+"""What stands beside the noise, and how it is read back: the form that AC-GAN and InfoGAN fill."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Logits = dict[str, Tensor]  # of the discriminator's heads, by name
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the generator is told beside the noise, and which images teach the discriminator's heads to read it.
+
+    ``draw(images, *rest)`` gives what as many fake images are told, N×width; ``of_real`` gives the same for the real
+    images of a batch, where it is known. ``read(logits, c)`` gives the loss terms of reading c, each weighted.
+    """
+
+    width: int
+    draw: Callable[..., Tensor]
+    read: Callable[[Logits, Tensor], dict[str, Tensor]]
+    of_real: Callable[..., Tensor] | None = None  # None: real images teach the heads nothing
+    on_fakes: bool = False  # whether fake images teach the discriminator's heads, too; the generator always hears them
+    view: Callable[[Tensor], Tensor] | None = None  # what the heads see of a fake image; None: all of it
+
+
+def nothing() -> Condition:
+    """A plain GAN."""
+    return Condition(0, lambda images, *_: images.new_zeros(len(images), 0, dtype=torch.float32), lambda logits, c: {})

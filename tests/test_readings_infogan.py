@@ -1,0 +1,265 @@
+"""What notebook 06 says of its numbers, the claims that these sentences decide, and the measures that it needs."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lab_utils.labs.infogan import LAB
+from lab_utils.labs.spec import FAILS, HOLDS, PARTLY, UNDECIDED, Values
+from lab_utils.metrics import changes, clusters
+from lab_utils.metrics.estimate import of_seeds
+from lab_utils.metrics.stability import first_below
+from lab_utils.run import start
+from lab_utils.training.classifier import DIGIT_READER
+from lab_utils.training.infogan import information_bound
+
+SETTINGS = {"seeds": 1, "width": 32, "side": 32, "noise": 100, "batch_size": 32, "digit_batch_size": 128}
+LIT, EVEN = [0.13, "upper right", -0.21, "lower right"], [0.01, "centre", -0.02, "upper left"]
+
+
+def bounds(digits=2.29, faces2=0.69, faces13=2.55, accuracy=0.87):
+    """The bounds on the information in each code, and the accuracy on test digits."""
+    found = {"digits": digits, "faces2": faces2, "faces13": faces13}
+    return {f"infogan_{code}.mi_bound": bound for code, bound in found.items()} | {"infogan_digits.accuracy": accuracy}
+
+
+def shared(hair, sex, best, bound=0.69):
+    """What the 2-way code shares with attributes, and the bound on its information."""
+    names = ("hair_information", "sex_information", "best_attribute", "mi_bound")
+    return {f"infogan_faces2.{name}": v for name, v in zip(names, (hair, sex, best, bound), strict=True)}
+
+
+def entropy(faces_soon=0.5, digits_soon=0.2):
+    ends = {"faces_start": 3.25, "faces_end": 0.05, "digits_start": 2.2, "digits_end": 0.02}
+    return ends | {"faces_soon": faces_soon, "digits_soon": digits_soon}
+
+
+def floor(probabilities):
+    return {"loss_from_probabilities": probabilities, "loss_from_logits": 0.0067}
+
+
+def strokes(most):
+    return {"first_ink": 0.1, "first_lean": -most, "second_ink": 0.2, "second_lean": 0.0}
+
+
+def digits(seeds=1):
+    read = {"infogan_digits.accuracy": 0.85, "infogan_digits.label_consistency": 0.69, "confusion": [0.33, 5, 8]}
+    judge = {"digit_judge_accuracy": 0.989, "digit_majority": 0.114}
+    return read | judge | {"seeds": seeds, "accuracies": [0.85, 0.8, 0.9][:seeds]}
+
+
+def faces(nats, bound=0.69, squares=LIT, judge=0.88):
+    attributes = {"attribute2": ["Mouth_Slightly_Open", 0.25, nats], "attribute13": ["Bangs", 0.1, 0.055]}
+    trust = {"judge_accuracy": judge, "judge_majority": 0.76}
+    return attributes | trust | shared(0, 0, nats, bound) | {"code2_squares": squares}
+
+
+def plain(accuracy=0.29, by_epoch=(0.78, 0.85), left=0.04, epochs=1):
+    run = {"plain_epochs": epochs, "accuracies_by_epoch": list(by_epoch), "plain_left": left}
+    return bounds() | run | {"infogan_plain.accuracy": accuracy}
+
+
+def twice(change, squares):
+    return {"code2_change": change, "code2_squares": squares}
+
+
+def columns(darkest):
+    return {"code13_change": [0.11, 0.22], "column_darkest": darkest, "column_lightest": 0.55}
+
+
+def steady(seeds):
+    return digits(seeds) | {"infogan_digits.loss_rises": 0.41}
+
+
+CASES = {
+    "sizes": {"always": SETTINGS | {"d_rate": 0.0005, "g_rate": 0.001}},
+    "ended": {"early": {"ended": ["the discriminator's loss is zero in epoch 2 of 4"]}, "whole": {"ended": []}},
+    "two_way": {
+        "change": twice([0.07, 0.18], LIT),
+        "faint": twice([0.07, 0.18], LIT),
+        "squares": twice([0.1, 0.18], LIT),
+        "light": twice([0.1, 0.18], LIT),
+        "even": twice([0.1, 0.18], EVEN),
+        "attributes": twice([0.1, 0.18], EVEN),
+    },
+    "thirteen_way": {"change": columns(0.54), "columns": columns(0.54), "light": columns(0.42)},
+    "entropy": {"course": entropy(), "soon": entropy(), "on_its_way": entropy(digits_soon=None)},
+    "floor": {"levels": floor(0.3149), "flat": floor(0.3149), "above": floor(0.6)},
+    "continuous": {"levels": strokes(0.4), "faint": strokes(0.4), "seen": strokes(0.6)},
+    "large_entropy": {
+        "levels": bounds(),
+        "large": bounds(0.9, 0.1, 0.3),
+        "small": bounds(),
+        "open": bounds(-0.1, 0.0, 0.0, 0.1),
+    },
+    "digits": {
+        "assigned": digits(),
+        "seeds": digits(seeds=3),
+        "confusion": digits(),
+        "samples": digits(),
+        "judge": digits(),
+    },
+    "faces": {
+        "two_way": faces(0.009),
+        "hardly": faces(0.009),
+        "part": faces(0.18),
+        "most": faces(0.4),
+        "nameless": faces(0.009, squares=EVEN),
+        "light": faces(0.009),
+        "thirteen_way": faces(0.18),
+        "judge": faces(0.18),
+        "weak": faces(0.0, judge=0.77),
+    },
+    "neighbours": {"plain": plain(by_epoch=()), "beside": plain(), "obeyed": plain(), "paper": plain()},
+    "meaning": {"two_numbers": plain(by_epoch=()), "neighbours": plain()},
+    "hair_not_sex": {
+        "shared": shared(0.3, 0.02, 0.31),
+        "disobeyed": shared(0.3, 0.02, 0.31, bound=0.1),
+        "neither": shared(0.014, 0.002, 0.02),
+        "hair": shared(0.3, 0.02, 0.31),
+        "both": shared(0.3, 0.25, 0.3),
+        "sex": shared(0.1, 0.25, 0.25),
+    },
+    "steadiness": {"range": steady(3), "one_seed": steady(1), "rises": steady(1)},
+}
+
+
+@pytest.mark.parametrize(
+    ("reading", "outcome"), [(name, said) for name, one in LAB.readings.items() for said in one.sentences]
+)
+def test_every_sentence_is_said_where_it_is_true(reading, outcome):
+    values = Values(SETTINGS | CASES[reading][outcome])
+    assert outcome in LAB.readings[reading].outcomes(values)
+    assert "{" not in LAB.readings[reading].text(values)
+
+
+@pytest.mark.parametrize(
+    ("reading", "values", "unsaid"),
+    [
+        ("two_way", twice([0.1, 0.18], EVEN), {"faint", "squares", "light"}),
+        ("faces", faces(0.0, bound=0.0, squares=EVEN), {"nameless", "light", "weak"}),  # no code is obeyed yet
+        ("faces", faces(0.18), {"nameless", "light"}),  # an attribute names it
+        ("neighbours", plain(0.95, (0.97,)), {"obeyed", "paper"}),
+        ("neighbours", plain(left=1.5), {"obeyed"}),  # plain InfoGAN's code is not obeyed either
+        ("neighbours", plain(by_epoch=()), {"beside", "obeyed"}),  # interrupted before the first epoch ended
+        ("meaning", plain(0.7, (0.75,)), {"neighbours"}),
+        ("digits", digits(), {"seeds"}),
+    ],
+)
+def test_nothing_is_said_that_the_numbers_do_not_show(reading, values, unsaid):
+    assert not unsaid & set(LAB.readings[reading].outcomes(Values(SETTINGS | values)))
+
+
+@pytest.mark.parametrize(
+    ("words", "values", "verdict", "said"),
+    [
+        ("conditional entropy", bounds(), FAILS, ["0.0126 of 2.303", "87.0%", "0.0149 of 2.565"]),
+        ("conditional entropy", bounds(0.9, 0.1, 0.3), HOLDS, ["1.403 of 2.303"]),
+        ("conditional entropy", bounds(-0.1, 0.0, 0.0, 0.1), UNDECIDED, ["2.303 of 2.303", "10.0%"]),
+        ("hair style", shared(0.3, 0.02, 0.31), HOLDS, ["0.300", "0.02", "0.310", "0.693"]),
+        ("hair style", shared(0.3, 0.25, 0.3), PARTLY, ["0.300", "0.250"]),
+        ("hair style", shared(0.1, 0.25, 0.25), FAILS, ["0.100", "0.250"]),
+        ("hair style", shared(0.014, 0.002, 0.02), FAILS, ["0.014", "0.002", "neither"]),
+        ("hair style", shared(0.3, 0.02, 0.31, bound=0.1), UNDECIDED, ["0.300", "do not obey"]),
+    ],
+)
+def test_verdicts_follow_the_numbers_and_the_words_hold_them(words, values, verdict, said):
+    (claim,) = (one for one in LAB.claims if words in one.text)
+    text, decided = claim.decide(Values(values))
+    assert decided == verdict, text
+    for number in said:
+        assert number in text
+
+
+def test_claims_are_report_c_s_use_metrics_alone_and_are_shown_by_a_reading_of_the_page():
+    assert [claim.report for claim in LAB.claims] == ["C", "C"]
+    for claim in LAB.claims:
+        (name,) = (name for name, reading in LAB.readings.items() if reading is claim.reading)
+        assert set(claim.verdicts) == set(claim.reading.sentences) - {"levels", "shared"}
+        for values in CASES[name].values():
+            assert set(values) <= set(LAB.metrics)
+            assert "**" not in claim.reading.text(Values(values))
+
+
+# Measures
+
+
+def test_a_change_by_code_and_one_by_noise_are_told_apart():
+    sheet = torch.zeros(3, 2, 1, 4, 4)  # draws × values × images
+    sheet[:, 1] = 0.5  # the second value is lighter, whatever the noise
+    assert changes.by_code_and_noise(sheet) == (0.5, 0.0)
+    assert changes.by_code_and_noise(sheet.transpose(0, 1))[0] == 0.0
+
+
+def test_where_brightness_changes_is_said_in_words():
+    before, after = torch.full((2, 2, 3, 16, 16), 0.5)
+    after[:, :, :2, -2:] += 0.25  # one of 8×8 squares
+    after[:, :, 8:10, 6:8] -= 0.5
+    found = changes.extremes(changes.brightness_change(before, after))
+    assert found == (0.25, "upper right", -0.5, "centre")
+    assert [changes.place(i, 8) for i in (2, 16, 23, 40, 63)] == [
+        "upper left", "upper left", "upper right", "lower left", "lower right",
+    ]  # fmt: skip
+
+
+def test_lean_is_the_slope_of_a_stroke_and_ink_its_mean():
+    stroke = torch.zeros(3, 1, 9, 9)
+    for row in range(9):
+        stroke[0, 0, row, 8 - row] = stroke[1, 0, row, 4] = 1  # to the right as one goes up; upright; nothing
+    torch.testing.assert_close(changes.lean(stroke), torch.tensor([1.0, 0.0, 0.0]))
+    torch.testing.assert_close(changes.ink(stroke), torch.tensor([1 / 9, 1 / 9, 0.0]))
+
+
+def test_codes_that_are_labels_under_other_names_agree_wholly():
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    codes = (labels + 1) % 3
+    assert clusters.nmi_and_ari(codes, labels) == (pytest.approx(1), pytest.approx(1))
+    table = torch.stack([codes == 0, labels < 0], dim=1).float()
+    found = clusters.attribute_information(codes, table, ["first", "never"])
+    assert found == {"first": pytest.approx(math.log(3) - 2 / 3 * math.log(2)), "never": 0.0}
+
+
+class Reads(torch.nn.Module):
+    """A head that reads an image's first pixel, as a code one higher."""
+
+    def forward(self, x):
+        value = (127.5 * (x[:, 0, 0, 0] + 1)).round().long()
+        return {"code": torch.nn.functional.one_hot((value + 1) % 3, 3).float()}
+
+
+def test_codes_are_assigned_on_known_images_and_scored_on_others():
+    known = torch.tensor([0, 1, 2, 2])
+    test = torch.tensor([0, 0, 1, 2])
+    labels = torch.tensor([0, 1, 1, 2])  # the second is read as another
+    first, second = (pixels.byte().view(-1, 1, 1, 1).expand(-1, 1, 2, 2) for pixels in (known, test))
+    scores = clusters.code_scores(Reads(), (first, known), (second, labels), 3)
+    assert scores.right.tolist() == [1, 0, 1, 1]
+    assert scores.codes.tolist() == [1, 1, 2, 0]
+    assert scores.classes.tolist() == [2, 0, 1]
+    assert scores.table.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert clusters.worst_confusion(scores.table) == (0.5, 1, 0)  # half of the ones have the code of zero
+    assert clusters.worst_confusion(np.diag([3, 0, 2]))[0] == 0
+
+
+def test_one_seed_is_measured_by_its_images_and_several_by_the_median_of_their_means():
+    seeds = [torch.tensor(values) for values in ([1.0, 1.0], [0.0, 0.0], [0.0, 1.0])]
+    assert of_seeds(seeds[:1])["value"] is seeds[0]
+    assert of_seeds(seeds) == {"value": 0.5, "n": 2, "range": [0.0, 1.0], "seeds": 3}
+
+
+def test_a_fresh_reader_bounds_the_information_on_images_that_it_has_not_seen():
+    run = start(0)
+    codes = torch.arange(240) % 2
+    images = (200 * codes.byte()).view(-1, 1, 1, 1).expand(-1, 1, 28, 28)  # black or light
+    bound = information_bound(run, "reader", images, codes, 4, DIGIT_READER, classes=2)
+    assert bound.shape == (40,)
+    assert 0 < bound.mean() <= math.log(2)
+    strangers = codes[torch.randperm(240, generator=run.rng("order"))]
+    assert information_bound(run, "reader", images, strangers, 4, DIGIT_READER, classes=2).mean() < 0.1
+
+
+def test_when_a_curve_first_falls_below_a_share_of_its_start():
+    assert first_below([2.0, 1.0, 0.1, 0.3], 0.1) == 0.75
+    assert first_below([2.0, 1.0, 0.3], 0.1) is None

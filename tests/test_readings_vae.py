@@ -1,0 +1,150 @@
+"""What notebook 01 says of its numbers: every sentence where it is true, the verdict of its claim, and the words."""
+
+import pytest
+
+from lab_utils.labs.spec import OTHER_DATA, MissingValueError, Values
+from lab_utils.labs.vae import LAB
+
+CODE = {
+    "latent": 128, "importance_samples": 20, "vae.kl": 358.0, "vae.active_units": 128, "vae.iwae_bound": 14_300.0,
+    "vae.iwae_bound.n": 200, "elbo_few": 13_900.0, "test_above": 250.0, "sigma": 0.0763, "sigma_images": 2000,
+}  # fmt: skip
+ERRORS = {"vae.test_mse": 0.006, "vae.test_mse_sampled": 0.0061, "vae.pca_test_mse": 0.0052}
+PRIOR = {
+    "attribute": "Male", "judge_accuracy": 0.95, "majority": 0.78, "judge_balanced": 0.8, "vae.fcd": 31.0,
+    "fitted_fcd": 20.0, "rebuilt_fcd": 15.0, "real_fcd": 0.5,
+}  # fmt: skip
+MAP = PRIOR | {
+    "vae.tsne_trustworthiness": 0.79, "vae.knn_accuracy": 0.82, "vae.knn_accuracy.low": 0.79, "map_vote": 0.79,
+}  # fmt: skip
+FLOOR = {"latent": 128, "kl_report": 64.2, "kl_plain": 3.5, "vae.kl": 358.0, "report_worse_by": 60.0}
+DISCUSSION = (
+    ERRORS | PRIOR | {"latent": 128, "vae.psnr": 22.7, "vae.ssim": 0.65, "sigma": 0.0763, "report_sigma": 2.77}
+) | {"kl_plain": 3.5}
+
+CASES: dict[str, dict[str, dict]] = {
+    "code": {
+        "noise": CODE,
+        "all_units": CODE,
+        "most_units": CODE | {"vae.active_units": 116},
+        "few_units": CODE | {"vae.active_units": 115},
+        "test_higher": CODE | {"test_above": 0.5},
+        "test_lower": CODE | {"test_above": -0.5},
+        "test_alike": CODE | {"test_above": -0.4},
+        "bounds": CODE,
+        "posterior": CODE,
+        "no_gap": CODE | {"elbo_few": 14_299.0},
+    },
+    "linear": {
+        "errors": ERRORS,
+        "below": ERRORS | {"vae.test_mse": 0.004},
+        "alike": ERRORS | {"vae.test_mse": 0.00524},
+        "above": ERRORS,
+    },
+    "test_error": {"always": ERRORS},
+    "prior": {
+        "judge": PRIOR,
+        "chance": PRIOR | {"judge_balanced": 0.59},
+        "distances": PRIOR,
+        "able": PRIOR,
+        "unable": PRIOR | {"vae.fcd": 15.0},
+        "mended": PRIOR,
+        "not_mended": PRIOR | {"fitted_fcd": 28.0},
+    },
+    "neighbours": {
+        "trust": MAP,
+        "regions": MAP | {"map_vote": 0.81},
+        "mixed": MAP,
+        "vote": MAP,
+        "written": MAP,
+        "not_written": MAP | {"vae.knn_accuracy.low": 0.78},
+        "taught": MAP,
+    },
+    "floor": {
+        "on_floor": FLOOR,
+        "above_floor": FLOOR | {"kl_report": 64.64},
+        "plain": FLOOR,
+        "hidden": FLOOR,
+        "best": FLOOR,
+        "worse": FLOOR,
+        "better": FLOOR | {"report_worse_by": -0.05},
+        "as_good": FLOOR | {"report_worse_by": -0.04},
+    },
+    "discussion": {
+        "survives": DISCUSSION,
+        "narrow": DISCUSSION,
+        "wide": DISCUSSION | {"vae.test_mse_sampled": 0.0063},
+        "prior": DISCUSSION,
+        "stray": DISCUSSION,
+        "noise": DISCUSSION,
+        "price": DISCUSSION,
+    },
+}
+SENTENCES = [(name, outcome) for name, reading in LAB.readings.items() for outcome in reading.sentences]
+
+
+@pytest.mark.parametrize(("reading", "outcome"), SENTENCES)
+def test_every_sentence_is_said_where_it_is_true(reading, outcome):
+    values = Values(CASES[reading][outcome])
+    assert outcome in LAB.readings[reading].outcomes(values)
+    assert "{" not in LAB.readings[reading].text(values)
+
+
+def test_no_case_is_of_a_sentence_that_there_is_not():
+    assert [(name, outcome) for name, of in CASES.items() for outcome in of] == SENTENCES
+
+
+@pytest.mark.parametrize(
+    ("reading", "values", "others"),
+    [
+        ("code", CODE | {"vae.active_units": 116}, {"all_units", "few_units"}),
+        ("code", CODE | {"test_above": -250.0}, {"test_higher", "test_alike"}),
+        ("code", CODE | {"elbo_few": 14_400.0}, {"posterior"}),
+        ("linear", ERRORS, {"below", "alike"}),
+        ("prior", PRIOR | {"judge_balanced": 0.59}, {"able", "unable", "mended", "not_mended"}),
+        ("floor", FLOOR | {"kl_plain": 32.0}, {"hidden"}),
+        ("discussion", DISCUSSION | {"fitted_fcd": 28.0}, {"stray"}),
+        ("discussion", DISCUSSION | {"judge_balanced": 0.59}, {"stray"}),
+    ],
+)
+def test_a_sentence_is_not_said_where_it_is_not_true(reading, values, others):
+    assert not others & set(LAB.readings[reading].outcomes(Values(values)))
+
+
+def test_words_state_the_numbers():
+    said = {name: LAB.readings[name].text(Values(next(iter(cases.values())))) for name, cases in CASES.items()}
+    assert "358 nats" in said["code"]
+    assert "at least about 400 nats" in said["code"]
+    assert "1.15 times PCA's" in said["linear"]
+    assert "38% lower" in LAB.readings["linear"].text(Values(ERRORS | {"vae.test_mse": 0.0032}))
+    assert "ends at 64.20 nats/image, on its floor of 64:" in said["floor"]
+    assert "36 times as much" in said["discussion"]
+
+
+@pytest.mark.parametrize("name", ["code", "linear", "test_error", "prior", "neighbours", "floor", "discussion"])
+def test_what_is_not_finite_gives_a_line(name):
+    values = Values(dict.fromkeys(next(iter(CASES[name].values()))))
+    with pytest.raises(MissingValueError):
+        LAB.readings[name].text(values)
+    assert LAB.readings[name].say(values).startswith("*Nothing is said of this")
+
+
+# The claim
+
+
+def test_the_error_of_the_vae_was_measured_on_other_photographs():
+    (claim,) = LAB.claims
+    assert "0.0641" in claim.text
+    assert (claim.report, claim.shown) == ("C", ("01/vae.3",))
+    assert claim.reading is LAB.readings["test_error"]
+    assert claim.figures_of not in {"photographs", "celeba", "avatars"}  # so that on any of them it is other data
+    words, verdict = claim.decide(Values({"vae.test_mse": 0.006}))  # a metric alone decides it
+    assert verdict == OTHER_DATA
+    for number in ("0.006 on [0, 1]", "0.024 on [−1, 1]", "0.0160", "0.0641"):
+        assert number in words
+
+
+def test_the_claim_waits_for_its_number():
+    for values in ({}, {"vae.test_mse": None}):
+        with pytest.raises(MissingValueError):
+            LAB.claims[0].decide(Values(values))
