@@ -58,7 +58,7 @@ def metric_rows(lab: Lab, measured: Mapping[str, Mapping], profile: str, sources
             number(measured[name]["value"]),  # next to the name, so that a telephone shows both
             " to ".join(map(number, measured[name].get("interval") or ())),
             spec.unit,
-            f"{measured[name]['n']:,}",
+            "" if measured[name].get("n") is None else f"{measured[name]['n']:,}",
             bound(spec, profile, sources),
             spec.title,
             f"{spec.reference:g} ({spec.whence})" if spec.reference is not None else "",

@@ -389,13 +389,15 @@ def test_an_index_that_was_altered_is_written_again(project):
     assert results(project)["index.html"] == before
 
 
-def test_a_notebook_whose_source_changed_while_it_ran_runs_again(project):
-    edits = f"with open({str(project / 'lab_utils/metrics/light.py')!r}, 'a') as file: file.write('Y = 1')"
+@pytest.mark.parametrize("text", ["Y = 1", "this is no Python"])
+def test_a_notebook_whose_source_changed_while_it_ran_runs_again(project, text):
+    module = project / "lab_utils/metrics/light.py"
+    edits = f"with open({str(module)!r}, 'a') as file: file.write({text!r})"
     edited = toy("Second", PARAMETERS, ("from lab_utils.metrics import light", "toy.2"), (edits,))
     nbformat.write(edited, project / "notebooks/02_second.ipynb")
     assert report(project)[0] == 0
-    nbformat.write(toy("Second", PARAMETERS, ("from lab_utils.metrics import light", "toy.2"), ("1",)),
-                   project / "notebooks/02_second.ipynb")  # fmt: skip
+    module.write_text("X = 1\n")
+    nbformat.write(SECOND, project / "notebooks/02_second.ipynb")
     code, said = report(project)
     assert code == 0
     assert lines(said)["02"] == "runs: what it depends on changed while it ran"
@@ -482,3 +484,14 @@ def test_many_changes_are_named_in_part():
         "m0.py, m1.py, m2.py and 1 more changed", "p0 changed", "p1 changed", "p2 changed and 1 more",
     ]  # fmt: skip
     assert depends.changes(before, before) == []
+
+
+def test_settings_that_were_read_equal_those_that_were_written():
+    given = {"PROFILE": "quick"}
+    settings = {"sides": (28, 28), "pairs": ((1, 2), (3, 4)), "rate": 1e-3, "name": None, "by": {"a": (1,)}}
+    before = depends.Depends(
+        code="c", parameters=given, settings=settings, modules={}, data={}, packages={}, device="cpu"
+    )
+    read = depends.Depends.model_validate_json(before.model_dump_json())
+    assert read == before
+    assert depends.changes(read, before) == []

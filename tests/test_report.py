@@ -905,7 +905,7 @@ def test_what_a_page_says_is_made_anew_from_what_was_handed_over(lab, monkeypatc
     values = ["a.loss", "1.500", "", "nats/image", "2", "≤ 2.000", "Loss", ""]
     assert [cell.get_text() for cell in row("td")] == values
     written = nbformat.read(folder / "notebooks/01_good.ipynb", as_version=4)
-    assert written.cells[2].outputs[0].data["text/markdown"] == "as shown"  # the executed notebook stays as it ran
+    assert written.cells[3].outputs[0].data["text/markdown"] == "as shown"  # the executed notebook stays as it ran
 
 
 def test_importing_the_report_does_not_import_torch():

@@ -28,7 +28,10 @@ from lab_utils.words import duration
 
 
 def build(plan: Plan, request: Request, places: Places, manifest: Manifest) -> int:
-    """Run what must run and write every page that is no longer true; the exit code."""
+    """Run what must run and write every page that is no longer true; the exit code, 1 if a notebook failed.
+
+    LabError if one of them met something that a person can put right.
+    """
     source = depends.environment(places.notebooks)
     (places.folder / "logs").mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".work-", dir=places.folder))
@@ -54,7 +57,10 @@ def build(plan: Plan, request: Request, places: Places, manifest: Manifest) -> i
         return 130
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return exit_code(ended)
+    for outcome in ended.values():
+        if outcome.user_error:
+            raise LabError(outcome.reason)
+    return int(any(outcome.status != "ok" for outcome in ended.values()))
 
 
 # Running
@@ -87,15 +93,12 @@ def execute_all(
 def run_one(name: str, request: Request, places: Places, scratch: Path, children: Children) -> Outcome:
     lab = places.labs[name]
     say(f"{lab.number} | {name}, profile {request.PROFILE}, seed {request.seed}")
+    # Each has its share of the cores, for two that both want all of them are several times slower.
+    threads = max(1, joblib.cpu_count() // request.JOBS) if request.JOBS > 1 else None
     return run_notebook(
         places.source(name), scratch / f"{name}.ipynb", places.log(name), depends.parameters(request, lab),
-        environment(request.DATA_DIR, threads(request.JOBS)), children, lambda line: say(f"{lab.number} | {line}"),
+        environment(request.DATA_DIR, threads), children, lambda line: say(f"{lab.number} | {line}"),
     )  # fmt: skip
-
-
-def threads(jobs: int) -> int | None:
-    """Each notebook's share of the cores, for two that both want all of them are several times slower."""
-    return max(1, joblib.cpu_count() // jobs) if jobs > 1 else None
 
 
 # Records
@@ -123,7 +126,10 @@ def keep(name: str, outcome: Outcome, plan: Plan, request: Request, places: Plac
 
 def depended(name: str, before: Depends, places: Places, data: Data) -> Depends:
     """What a run that has ended depended on; it says so if that changed meanwhile."""
-    now = depends.dependencies(places.source(name), places.labs[name], before.parameters, data)
+    try:
+        now = depends.dependencies(places.source(name), places.labs[name], before.parameters, data)
+    except LabError:  # a file of the package that is being edited, and is no Python as it is
+        now = None
     return before.model_copy(update={"changed": before != now})
 
 
@@ -226,9 +232,6 @@ def command(manifest: Manifest, request: Request) -> str:
     return " ".join(["make report", *words])
 
 
-# Endings
-
-
 def announce(name: str, run: Run, places: Places) -> None:
     lab = places.labs[name]
     text = f"{lab.number} | {run.status} after {duration(run.seconds)}"
@@ -238,11 +241,3 @@ def announce(name: str, run: Run, places: Places) -> None:
     missing = [name for name in lab.deliverables if name not in run.deliverables]
     if missing and run.status == "ok":
         say(f"{lab.number} | not delivered: {', '.join(missing)}")
-
-
-def exit_code(ended: dict[str, Outcome]) -> int:
-    """0, or 1 if a notebook failed. LabError if one of them met something that a person can put right."""
-    for outcome in ended.values():
-        if outcome.user_error:
-            raise LabError(outcome.reason)
-    return int(any(outcome.status != "ok" for outcome in ended.values()))

@@ -107,6 +107,7 @@ def metrics_record(notebook: NotebookNode, lab: Lab, profile: str, seed: int, st
     ``data`` is what the report itself loaded, for a notebook that did not come to its metrics.
     """
     shown, stated = merged(notebook, METRICS), merged(notebook, PROVENANCE)
+    said = {name: {"unit": one.unit, "higher_is_better": one.higher_is_better} for name, one in lab.metrics.items()}
     return {
         "notebook": lab.name,
         "profile": profile,
@@ -114,15 +115,8 @@ def metrics_record(notebook: NotebookNode, lab: Lab, profile: str, seed: int, st
         "seed": shown.get("seed", seed),
         "status": status,
         "data": shown.get("data") or data,
-        "metrics": {name: entry | said_of(name, lab) for name, entry in shown.get("metrics", {}).items()},
+        "metrics": {name: entry | said.get(name, {}) for name, entry in shown.get("metrics", {}).items()},
     }
-
-
-def said_of(metric: str, lab: Lab) -> dict[str, Any]:
-    """What a metrics file says of a metric beside its value; nothing of one that the lab does not know."""
-    if metric not in lab.metrics:
-        return {}
-    return {"unit": lab.metrics[metric].unit, "higher_is_better": lab.metrics[metric].higher_is_better}
 
 
 # What a page makes anew
@@ -134,7 +128,8 @@ def make_anew(notebook: NotebookNode, lab: Lab, run: Run, records: Mapping[str, 
     What the lab or the package no longer knows stays as it was shown.
     """
     for output, payload in handed_over(notebook, METRICS):
-        rows = metric_rows(payload, lab, run)
+        used = {one["source"] for one in (payload.get("data") or run.data).values()}
+        rows = handover.metric_rows(lab, payload.get("metrics", {}), payload.get("profile", run.profile), used)
         output.data = NotebookNode({"text/html": handover.table(handover.METRIC_HEAD, rows)})
     for output, payload in handed_over(notebook, READING):
         if payload["name"] in lab.readings:
@@ -148,11 +143,6 @@ def make_anew(notebook: NotebookNode, lab: Lab, run: Run, records: Mapping[str, 
     for output, payload in handed_over(notebook, SOURCE):
         if text := source_text(payload["module"], payload["name"]):
             output.data = NotebookNode({"text/markdown": f"```python\n{text}```"})
-
-
-def metric_rows(payload: Mapping[str, Any], lab: Lab, run: Run) -> list[list[str]]:
-    sources = {one["source"] for one in (payload.get("data") or run.data).values()}
-    return handover.metric_rows(lab, payload.get("metrics", {}), payload.get("profile", run.profile), sources)
 
 
 # Cells

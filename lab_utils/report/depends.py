@@ -122,19 +122,14 @@ def prose(source: Path) -> str:
 
 
 def environment(notebooks: Path) -> Environment:
-    """What is the same for every notebook of one command."""
+    """What is the same for every notebook of one command; outputs in a notebook do not count in its source."""
+    package = [path for path in (ROOT / "lab_utils").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    files = {path.relative_to(ROOT).as_posix(): sha256(path) for path in package}
+    cells_of = {path.name: prose(path) for path in notebooks.glob("*.ipynb")}
     return Environment(
-        source=source_hash(notebooks), git=git_state(), lock=packages()[LOCK],
+        source=digest([files, cells_of, lock_hash()]), git=git_state(), lock=lock_hash(),
         python=platform.python_version(), packages=package_versions(),
     )  # fmt: skip
-
-
-def source_hash(notebooks: Path) -> str:
-    """One hash over the package, the notebooks' cells and the lock; outputs in a notebook do not count."""
-    package = [path for path in (ROOT / "lab_utils").rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    files = [path for path in [*package, ROOT / LOCK] if path.exists()]
-    found = {path.relative_to(ROOT).as_posix(): sha256(path) for path in files}
-    return digest(found | {path.name: prose(path) for path in notebooks.glob("*.ipynb")})
 
 
 def git_state() -> Git | None:
@@ -151,7 +146,11 @@ def git_state() -> Git | None:
 
 def packages() -> dict[str, str | None]:
     """What decides the numbers beside the code: the lock, and the versions that are installed whatever it says."""
-    return {LOCK: sha256(ROOT / LOCK) if (ROOT / LOCK).exists() else None} | package_versions()
+    return {LOCK: lock_hash()} | package_versions()
+
+
+def lock_hash() -> str | None:
+    return sha256(ROOT / LOCK) if (ROOT / LOCK).exists() else None
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
 from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
@@ -36,7 +36,6 @@ SHOWN = (  # kinds of output, the best first; scripts and widgets are left to th
     "text/plain",
 )
 LARGE_PICTURE = 60_000  # bytes of a WebP without loss; most plots are below, sheets of photographs above
-HEADINGS = re.compile("^h[1-6]$")
 LONG_CELL = 24  # characters of a table's cell that is better broken into lines than into words
 LONG_LINE = 38  # characters that fit on a telephone; a longer block scrolls and must be reachable by keyboard
 LONG_LOG = 8  # lines that fit into the lowest block that the style sheet has, that of messages
@@ -193,23 +192,20 @@ def finish(body: str) -> str:
     """What is easier to see to in the finished page than in a template."""
     soup = BeautifulSoup(body, "html.parser")
     remove_loads(soup)
-    main = soup.find("main")
     join_captions(soup)
     scroll_tables(soup)
     for block in soup.find_all("pre"):
         lines = block.get_text().splitlines()
         if len(lines) > LONG_LOG or max(map(len, lines), default=0) > LONG_LINE:
             block["tabindex"] = "0"
-    order_headings(main)
-    contents(soup, main)
+    order_headings(soup)
     return str(soup)
 
 
 def remove_loads(soup: BeautifulSoup) -> None:
     """Leave nothing that a browser would fetch or run: the page works offline, now and in ten years."""
-    for tag in soup.find_all(["script", "link", "iframe", "object", "embed", "base"]):
-        tag.decompose()
-    for tag in soup.select("body style"):  # of pandas and pygments, which know no dark scheme
+    # The styles are those of pandas and pygments, which know no dark scheme.
+    for tag in soup.select("script, link, iframe, object, embed, base, body style"):
         tag.decompose()
     for tag in soup.find_all(src=re.compile(r"^(?!data:)")):
         link = soup.new_tag("a", href=tag["src"])
@@ -244,32 +240,26 @@ def scroll_tables(soup: BeautifulSoup) -> None:
         table.wrap(soup.new_tag("div", attrs=attributes))
 
 
-def order_headings(main: Tag) -> None:
-    """One h1, and no level left out on the way down, whatever the notebook wrote."""
-    above = 0
-    for tag in main.find_all(HEADINGS):
-        level = int(tag.name[1])
-        above = min(max(level, 2) if above else 1, above + 1)
-        tag.name = f"h{above}"
+def order_headings(soup: BeautifulSoup) -> None:
+    """One h1, no level left out on the way down, an id for each, and the h2 in both tables of contents.
 
-
-def contents(soup: BeautifulSoup, main: Tag) -> None:
-    """Fill the two tables of contents (beside the text on wide screens, folded above it on narrow ones)."""
-    used: set[str] = {tag["id"] for tag in soup.find_all(id=True)}
-    entries = []
-    for tag in main.find_all(HEADINGS):
-        tag["id"] = unused(tag.get_text(), used)
-        if tag.name == "h2":
-            entries.append((tag["id"], tag.decode_contents()))
+    One table stands beside the text on wide screens, the other is folded above it on narrow ones.
+    """
+    used = {tag["id"] for tag in soup.find_all(id=True)}
+    above, entries = 0, []
+    for tag in soup.find("main").find_all(re.compile("^h[1-6]$")):
+        above = min(max(int(tag.name[1]), 2) if above else 1, above + 1)
+        tag.name, tag["id"] = f"h{above}", unused(tag.get_text(), used)
+        if above == 2:
+            entries.append(f'<li><a href="#{tag["id"]}">{tag.decode_contents()}</a></li>')
     for place in soup.select(".toc ol"):
-        for anchor, text in entries:
-            link = BeautifulSoup(f'<li><a href="#{anchor}">{text}</a></li>', "html.parser")
+        for entry in entries:
+            link = BeautifulSoup(entry, "html.parser")
             for nested in link.select("a a"):
                 nested.unwrap()
             place.append(link)
-    if not entries:
-        for place in soup.select(".toc"):
-            place.decompose()
+    for place in [] if entries else soup.select(".toc"):
+        place.decompose()
 
 
 def unused(text: str, used: set[str]) -> str:

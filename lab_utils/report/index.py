@@ -72,7 +72,7 @@ def render_index(manifest: Manifest, records: Records, places: Places, command: 
         spent=spent(runs, profile), origin=origin(runs), data="; ".join(source_lines(data)),
         devices=" and ".join(dict.fromkeys(devices)), seconds=sum(run.seconds for run in runs.values()),
         mixed=len({run.environment.source for run in runs.values()}) > 1, commit_line=commit_line,
-        thumbnail=lambda name, figure: thumbnail_of(places.folder / "figures" / name / figure.file),
+        thumbnail=lambda path: thumbnail(path, sha256(path)), figures=places.folder / "figures",
         other_data=lambda record: bool(sources_of(record) & FALLBACKS),
     )  # fmt: skip
 
@@ -91,10 +91,6 @@ def summary(
         ("Targets", bounds or "none for this profile"),
         ("Time", duration(sum(run.seconds for run in runs.values()))),
     ]
-
-
-def thumbnail_of(path: Path) -> str:
-    return thumbnail(path, sha256(path))
 
 
 @cache
@@ -243,11 +239,10 @@ def facts(runs: Mapping[str, Run]) -> list[tuple[str, str]]:
     """What produced these results: each fact once, all its values where notebooks differ."""
     found: dict[str, dict[str, None]] = {}
     for run in sorted(runs.values(), key=lambda run: run.finished, reverse=True):
-        for name, text in run_facts(run):
+        for name, text in filter(all, run_facts(run)):
             found.setdefault(name, {})[text] = None
     finished = [("Finished", max(run.finished for run in runs.values()))] if runs else []
-    joined = [(name, "; ".join(filter(None, texts))) for name, texts in found.items()]
-    return [(name, text) for name, text in joined if text] + finished
+    return [(name, "; ".join(texts)) for name, texts in found.items()] + finished
 
 
 def run_facts(run: Run) -> list[tuple[str, str]]:

@@ -147,11 +147,11 @@ def source_text(module: str, name: str) -> str | None:
 
 
 def page_reasons(
-    name: str, manifest: Manifest, places: Places, records: Mapping[str, Record], touched: Collection[str] = ()
+    name: str, manifest: Manifest, places: Places, coming: Collection[str] = (), touched: Collection[str] = ()
 ) -> list[str]:
     """Why the page of a notebook whose result holds must be written again, in words.
 
-    ``records`` are the metrics files by notebook, ``touched`` the files that are not as they were written.
+    ``coming`` are the notebooks that will run, ``touched`` the files that are not as they were written.
     """
     run = manifest.notebooks.get(name)
     if run is None or not places.executed(name).is_file():
@@ -160,7 +160,7 @@ def page_reasons(
     known = manifest.pages.get(name)
     if known is None:
         return [*found, "it has no page yet"]
-    now = page_key(name, manifest, places, records)
+    now = page_key(name, manifest, places, read_records(manifest, places), coming)
     found += [said for part, said in REASONS.items() if getattr(known, part) != getattr(now, part)]
     return found + [f"{file} was altered or removed" for file in touched if name in file]
 

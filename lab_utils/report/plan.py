@@ -5,7 +5,7 @@ import shutil
 from lab_utils.files import locked, shown
 from lab_utils.report import depends
 from lab_utils.report.depends import known_data, load_data, looks, remember_data
-from lab_utils.report.pages import index_key, page_reasons, read_records
+from lab_utils.report.pages import index_key, page_reasons
 from lab_utils.report.record import Data, Manifest, Plan, altered, read_manifest
 from lab_utils.report.request import Places, Request
 from lab_utils.words import source_lines
@@ -46,15 +46,16 @@ def run(request: Request, places: Places) -> int:
 
 
 def make_plan(request: Request, places: Places, manifest: Manifest, data: Data) -> Plan:
-    touched, records = altered(places.folder, manifest), read_records(manifest, places)
-    now, reasons, pages = {}, {}, {}
+    touched = altered(places.folder, manifest)
+    now, reasons = {}, {}
     for name in request.NB:
         lab, source = places.labs[name], places.source(name)
         now[name] = depends.dependencies(source, lab, depends.parameters(request, lab), data)
         reasons[name] = depends.reasons(manifest.notebooks.get(name), now[name])
         if not reasons[name] and f"notebooks/{name}.ipynb" in touched:
             reasons[name] = ["its executed notebook is not there or was altered"]
-        pages[name] = page_reasons(name, manifest, places, records, touched)
+    running = [name for name in request.NB if reasons[name]]
+    pages = {name: page_reasons(name, manifest, places, running, touched) for name in request.NB}
     return Plan(now, reasons, pages, manifest.index != index_key(places) or "index.html" in touched, data)
 
 

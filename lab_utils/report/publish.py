@@ -9,7 +9,7 @@ from pathlib import Path
 from lab_utils.config import LabError
 from lab_utils.files import locked, shown, to_json, write_whole
 from lab_utils.report import depends
-from lab_utils.report.pages import page_reasons, read_records
+from lab_utils.report.pages import page_reasons
 from lab_utils.report.record import Manifest, altered, read_manifest
 from lab_utils.report.request import Places, Request
 
@@ -86,4 +86,4 @@ def outdated(name: str, manifest: Manifest, places: Places) -> list[str]:
     now = depends.dependencies(places.source(name), lab, run.depends.parameters, run.data)
     same = {"data": run.depends.data, "packages": run.depends.packages, "device": run.depends.device}
     found = depends.reasons(run, now.model_copy(update=same))
-    return found + page_reasons(name, manifest, places, read_records(manifest, places))
+    return found + page_reasons(name, manifest, places)

@@ -1,6 +1,5 @@
 """What a report keeps of its runs: records that know their fields, written to ``manifest.json`` beside the results."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,9 +14,11 @@ FORMAT = 3  # of the manifest; what an earlier version of this package left is r
 Data = dict[str, dict[str, Any]]  # by kind (digits, faces): source, train, test and sha256, as metrics files have it
 
 
-def with_tuples(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings with tuples where JSON has lists, so that what was read equals what was written."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+def with_tuples(value: Any) -> Any:
+    """The same with tuples where JSON has lists, so that settings that were read equal those that were written."""
+    if isinstance(value, dict):
+        return {name: with_tuples(entry) for name, entry in value.items()}
+    return tuple(map(with_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 class Record(BaseModel):
@@ -160,7 +161,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the record with the hash of every file it stands beside; logs are for people, not part of it."""
-    manifest.files = {path.relative_to(folder).as_posix(): sha256(path) for path in results(folder)}
+    kinds = ("index.html", "html/*.html", "notebooks/*.ipynb", "metrics/*.json", "figures/*/*.png")
+    files = [path for kind in kinds for path in folder.glob(kind) if not path.name.startswith(".")]
+    manifest.files = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
     write_whole(folder / "manifest.json", to_json(manifest.model_dump(mode="json")))
 
 
@@ -172,8 +175,3 @@ def altered(folder: Path, manifest: Manifest) -> list[str]:
 def same(path: Path, known: str | None) -> bool:
     """Whether a file is there with the hash that is known of it."""
     return path.is_file() and sha256(path) == known
-
-
-def results(folder: Path) -> Iterable[Path]:
-    kinds = ("index.html", "html/*.html", "notebooks/*.ipynb", "metrics/*.json", "figures/*/*.png")
-    return sorted(path for kind in kinds for path in folder.glob(kind) if not path.name.startswith("."))
