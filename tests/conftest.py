@@ -1,4 +1,6 @@
-"""What the tests share: a small run on the CPU in float32, made-up digits and faces, and two reports in smoke size."""
+"""What the tests share: a small run on the CPU in float32, made-up digits and faces, and reports in smoke size."""
+
+from pathlib import Path
 
 import pytest
 import torch
@@ -40,15 +42,20 @@ def portraits() -> tuple[torch.Tensor, torch.Tensor]:
     return images, attributes
 
 
-@pytest.fixture(scope="session")
-def smoke(tmp_path_factory):
-    """Two smoke reports of all notebooks, made by the command that `make report` runs."""
+def smoke_report(folder: Path) -> Path:
+    """A smoke report of all notebooks, made by the command that `make report` runs."""
     from lab_utils.report.__main__ import main  # here, so that other tests run although the report is broken
 
-    folders = []
-    for attempt in ("first", "second"):
-        reports = tmp_path_factory.mktemp(attempt)
-        arguments = ["run", "PROFILE=smoke", *([f"DATA_DIR={SHARED}"] if SHARED.is_dir() else [])]
-        assert main(arguments, reports=reports) == 0
-        folders.append(reports / "smoke")
-    return folders
+    arguments = ["run", "PROFILE=smoke", *([f"DATA_DIR={SHARED}"] if SHARED.is_dir() else [])]
+    assert main(arguments, reports=folder) == 0
+    return folder / "smoke"
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> Path:
+    return smoke_report(tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture(scope="session")
+def smoke_again(tmp_path_factory) -> Path:
+    return smoke_report(tmp_path_factory.mktemp("second"))

@@ -156,7 +156,7 @@ def browser():
 def path_of(name, request):
     if name in TOYS:
         return request.getfixturevalue("toys") / f"{name}.html"
-    report = request.getfixturevalue("smoke")[0]
+    report = request.getfixturevalue("smoke")
     return report / "index.html" if name == "index" else report / "html" / f"{name}.html"
 
 
