@@ -110,7 +110,7 @@ def test_make_alone_prints_every_target():
         ("NB=03 99", "error: NB: there is no notebook '99'"),
         ("SEED=x", "error: SEED='x'"),
         ("SEEDS=1", "error: there is no 'SEEDS'; did you mean SEED?"),
-        ("DATA_DIR=/nowhere", "error: DATA_DIR='/nowhere'"),
+        ("DATA_DIR=/nowhere", "error: DATA_DIR=/nowhere: there is no such directory"),
     ],
 )
 def test_make_report_refuses_in_one_line(assignment, says):
