@@ -2,10 +2,18 @@
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 from torch.distributions import Normal, kl_divergence
 
 from lab_utils import losses
 from lab_utils.metrics import latents
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads of t-SNE that wait for one another take thirty times as long where other work shares the cores."""
+    with threadpool_limits(1):
+        yield
 
 
 def normal(n, dimensions, seed=0):
