@@ -9,7 +9,9 @@ import functools
 import hashlib
 import re
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import grimp
@@ -135,3 +137,16 @@ def text_of(module: str, name: str, root: Path = ROOT) -> str:
     begin = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     lines = text.splitlines()[begin - 1 : node.end_lineno]
     return "\n".join([f"# {path.relative_to(root).as_posix()}", *lines]) + "\n"
+
+
+@functools.cache
+def package_versions() -> dict[str, str | None]:
+    """Installed versions of what the project depends on directly; the lock holds the rest."""
+    if not (ROOT / "pyproject.toml").exists():
+        return {}
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    found = dict.fromkeys(re.match(r"[\w.-]+", line)[0] for line in wanted)
+    for name in found:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -22,7 +22,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from lab_utils import figures, handover
+from lab_utils import equations, figures, handover, pictures
 from lab_utils.config import AVATARS, ROOT, LabError
 from lab_utils.data import digits, faces
 from lab_utils.labs.spec import (
@@ -654,14 +654,14 @@ def test_equations_are_mathml_and_code_is_not(page):
 
 @pytest.mark.parametrize("tex", [r"\begin{matrix} a", "}{", "", r"\left(", "a & b", r"\x{\y}", "x^2^3"])
 def test_an_equation_that_does_not_convert_is_shown_as_its_source(tex):
-    shown = BeautifulSoup(html.mathml(tex), "html.parser")
+    shown = BeautifulSoup(equations.mathml(tex), "html.parser")
     assert shown.find("math") is None
     assert shown.get_text() == tex
 
 
 @pytest.mark.parametrize("environment", ["aligned", "align", "split", "cases", "pmatrix"])
 def test_environments_convert(environment):
-    markup = html.mathml(rf"\begin{{{environment}}} a &= b \\ c &= d \end{{{environment}}}")
+    markup = equations.mathml(rf"\begin{{{environment}}} a &= b \\ c &= d \end{{{environment}}}")
     assert len(ElementTree.fromstring(markup).findall(".//{*}mtr")) == 2
 
 
@@ -701,7 +701,7 @@ def ramps(noise: int) -> np.ndarray:
 
 def test_photographs_become_small_and_look_the_same():
     png = as_png(ramps(noise=12))
-    small = html.webp(png)
+    small = pictures.webp(png)
     assert len(small) < len(png) / 3
     difference = np.abs(pixels(small).astype(int) - pixels(png))
     assert difference.max() > 0  # so it was not kept without loss
@@ -711,22 +711,22 @@ def test_photographs_become_small_and_look_the_same():
 def test_a_plot_keeps_every_pixel():
     curve = {"a": (range(20), np.random.default_rng(0).random(20))}
     png = base64.b64encode(figures.png(figures.lines(curve, x_label="x", y_label="y"))).decode()
-    small = html.webp(png)
+    small = pictures.webp(png)
     assert len(small) < len(png) / 2
     assert np.array_equal(pixels(small), pixels(png))
 
 
 def test_a_picture_that_loss_would_make_larger_keeps_every_pixel(monkeypatch):
-    monkeypatch.setattr(html, "LARGE_PICTURE", 10)
+    monkeypatch.setattr(pictures, "LARGE_PICTURE", 10)
     checks = np.kron(np.random.default_rng(0).integers(0, 2, (40, 40)), np.ones((2, 2)))
     png = as_png((255 * checks).astype(np.uint8))
-    assert np.array_equal(pixels(html.webp(png)), pixels(png))
+    assert np.array_equal(pixels(pictures.webp(png)), pixels(png))
 
 
 def test_what_is_transparent_stays_so():
     picture = np.zeros((8, 8, 4), dtype=np.uint8)
     picture[2:6, 2:6] = [200, 30, 30, 255]
-    assert np.array_equal(pixels(html.webp(as_png(picture)))[..., 3], picture[..., 3])
+    assert np.array_equal(pixels(pictures.webp(as_png(picture)))[..., 3], picture[..., 3])
 
 
 def test_the_page_is_in_order(page):

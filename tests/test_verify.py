@@ -10,7 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 from test_report import GOOD, METRICS, PARAMETERS, TOYS, Settings, notebook
 
-from lab_utils import config
+from lab_utils import config, sources
 from lab_utils.labs.spec import Deliverable, Tolerance
 from lab_utils.report import depends, publish, verify
 from lab_utils.report.__main__ import main
@@ -229,7 +229,7 @@ def test_seed_0_is_another_seed_than_one_that_is_not_0_and_no_seed_is_the_publis
 
 def test_what_may_be_the_cause_is_named(at, monkeypatch, capsys):
     monkeypatch.setitem(LABS, "01_good", replace(LABS["01_good"], profiles={"quick": Settings(steps=1500)}))
-    monkeypatch.setattr(depends, "package_versions", lambda: {"torch": "9.9"})
+    monkeypatch.setattr(sources, "package_versions", lambda: {"torch": "9.9"})
     assert command(at, "verify", "NB=1") == 0
     said = capsys.readouterr().out
     assert "01: steps is 1,500, was 1,281\n" in said

@@ -3,32 +3,22 @@
 Quick enough to be asked every time: it reads sources and compares hashes, and runs and loads nothing.
 """
 
-import contextlib
-import functools
-import os
 import platform
-import re
 import subprocess
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from lab_utils import config, sources
 from lab_utils.config import ROOT
+from lab_utils.data.traces import traces
 from lab_utils.files import digest, read_json, sha256, to_json, write_whole
 from lab_utils.labs.spec import Lab
 from lab_utils.report.record import Data, Depends, Environment, Git, Run
 from lab_utils.report.request import Request
 
 LOCK = "requirements.lock"
-# Where a data set is looked for, below DATA_DIR and data/.
-HOMES = {
-    "digits": ("MNIST/raw",),
-    "faces": ("faces", "celeba", "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"),
-}
 NAMED = 3  # changes of one kind that a reason names
 
 
@@ -128,7 +118,7 @@ def environment(notebooks: Path) -> Environment:
     cells_of = {path.name: prose(path) for path in notebooks.glob("*.ipynb")}
     return Environment(
         source=digest([files, cells_of, lock_hash()]), git=git_state(), lock=lock_hash(),
-        python=platform.python_version(), packages=package_versions(),
+        python=platform.python_version(), packages=sources.package_versions(),
     )  # fmt: skip
 
 
@@ -146,24 +136,11 @@ def git_state() -> Git | None:
 
 def packages() -> dict[str, str | None]:
     """What decides the numbers beside the code: the lock, and the versions that are installed whatever it says."""
-    return {LOCK: lock_hash()} | package_versions()
+    return {LOCK: lock_hash()} | sources.package_versions()
 
 
 def lock_hash() -> str | None:
     return sha256(ROOT / LOCK) if (ROOT / LOCK).exists() else None
-
-
-@functools.cache
-def package_versions() -> dict[str, str | None]:
-    """Installed versions of what the project depends on directly; the lock holds the rest."""
-    if not (ROOT / "pyproject.toml").exists():
-        return {}
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    found = dict.fromkeys(re.match(r"[\w.-]+", line)[0] for line in wanted)
-    for name in found:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
 
 
 # Data
@@ -193,27 +170,6 @@ def looks(request: Request, labs: Mapping[str, Lab]) -> dict[str, str]:
     """How the files of each kind of data look from outside."""
     asked = {"FACES": request.FACES} | packages()
     return {kind: traces(kind, request.DATA_DIR, asked) for kind in kinds(request, labs)}
-
-
-def traces(kind: str, data_dir: Path | None, asked: Mapping[str, Any]) -> str:
-    """Changes when a file that a data set may come from does, by its name, size or time; nothing is read."""
-    folders = dict.fromkeys((data_dir or config.DATA, config.DATA))
-    found = [sorted(stamps(folder / home)) for folder in folders for home in HOMES[kind]]
-    return digest([found, dict(asked)])
-
-
-def stamps(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of a file, or of all the files in a directory and those below it."""
-    if path.is_file():
-        yield path.name, path.stat().st_size, path.stat().st_mtime_ns
-    elif path.is_dir():
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    yield from stamps(Path(entry.path))
-                else:
-                    about = entry.stat()
-                    yield entry.name, about.st_size, about.st_mtime_ns
 
 
 def remember_data(folder: Path, seen: Mapping[str, str], data: Data) -> None:

@@ -1,24 +1,20 @@
 """Turns an executed notebook into one page that needs no network, no script and no other file."""
 
-import base64
 import copy
-import html
-import io
 import re
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar
-from xml.etree import ElementTree
 
 from bs4 import BeautifulSoup
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
-from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbconvert.filters.ansi import strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath, MathInlineParser
 from nbformat import NotebookNode
-from PIL import Image
 
+from lab_utils.equations import equation, mathml
+from lab_utils.pictures import webp
 from lab_utils.report.collect import delivered
 from lab_utils.report.execute import INJECTED, last_state
 from lab_utils.report.pages import Head
@@ -35,46 +31,9 @@ SHOWN = (  # kinds of output, the best first; scripts and widgets are left to th
     "text/latex",
     "text/plain",
 )
-LARGE_PICTURE = 60_000  # bytes of a WebP without loss; most plots are below, sheets of photographs above
 LONG_CELL = 24  # characters of a table's cell that is better broken into lines than into words
 LONG_LINE = 38  # characters that fit on a telephone; a longer block scrolls and must be reachable by keyboard
 LONG_LOG = 8  # lines that fit into the lowest block that the style sheet has, that of messages
-
-# What latex2mathml does not know or writes in a way that MathML Core, and so Chromium, does not show.
-TEX_REPAIRS = (
-    (r"\\(begin|end)\{(aligned|split|align|eqnarray)\*?\}", r"\\\1{align*}"),
-    (r"\\(mathcal|mathbb|mathbf|mathrm)\s*([A-Za-z])(?![A-Za-z{])", r"\\\1{\2}"),
-)
-FUNCTIONS = "log|exp|ln|det|sin|cos|tan|tanh|dim|arg"
-MATHML_REPAIRS = (
-    (rf"<mi>({FUNCTIONS})</mi>", r'<mo lspace="0.17em" rspace="0.17em">\1</mo>'),
-    (r"<mo>([A-Za-z]{2,})</mo>", r'<mo lspace="0.17em" rspace="0.17em">\1</mo>'),
-    (r"<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>"),
-    (r"<mi>;</mi>", '<mo separator="true">;</mo>'),
-)
-
-
-def mathml(tex: str, display: str = "inline") -> str:
-    """An equation as MathML, or as its source where that does not work."""
-    source = html.escape(tex.strip(), quote=False)
-    repaired = tex
-    for pattern, replacement in TEX_REPAIRS:
-        repaired = re.sub(pattern, replacement, repaired)
-    try:
-        markup = convert(repaired, display=display)
-        ElementTree.fromstring(markup)
-    except Exception:  # its errors share no base class, and a page without an equation beats no page
-        return f'<code class="tex">{source}</code>'
-    if re.search(r"<mi>(\\|[{}])", markup):  # a command it does not know, or braces that do not match
-        return f'<code class="tex">{source}</code>'
-    for pattern, replacement in MATHML_REPAIRS:
-        markup = re.sub(pattern, replacement, markup)
-    return markup
-
-
-def equation(tex: str) -> str:
-    markup = mathml(tex, "block")
-    return f'<span class="equation" role="group" aria-label="equation" tabindex="0">{markup}</span>'
 
 
 class Inline(MathInlineParser):
@@ -116,25 +75,6 @@ def render(notebook: NotebookNode, head: Head, ids: set[str]) -> str:
     resources = {"page": head, "css": CSS, "has_title": has_title(notebook), "metadata": {"name": head.title}}
     body, _ = exporter.from_notebook_node(prepared(notebook, ids), resources=resources)
     return finish(body)
-
-
-def webp(png: str) -> str:
-    """A PNG as a WebP that looks the same, both base64: photographs make a page five times as heavy otherwise.
-
-    Without loss where that is small enough, or smaller; the PNG itself is in ``figures/`` if the picture is a
-    deliverable.
-    """
-    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA")
-    written = saved_as_webp(picture, lossless=True)
-    if len(written) > LARGE_PICTURE:
-        written = min(written, saved_as_webp(picture, quality=90), key=len)
-    return base64.b64encode(written).decode()
-
-
-def saved_as_webp(picture: Image.Image, **choice: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "webp", method=4, **choice)
-    return buffer.getvalue()
 
 
 def has_title(notebook: NotebookNode) -> bool:

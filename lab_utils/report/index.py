@@ -1,25 +1,20 @@
 """The page that a grader opens first: runs, deliverables, metrics against targets, how to do it again."""
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from lab_utils.config import FALLBACKS
 from lab_utils.files import sha256
 from lab_utils.handover import Record, bound
 from lab_utils.labs.spec import NOT_RUN, OTHER_DATA, Claim, Lab, Metric, MissingValueError, Tolerance, Values, values_of
-from lab_utils.report.html import CSS, environment, saved_as_webp
+from lab_utils.pictures import thumbnail
+from lab_utils.report.html import CSS, environment
 from lab_utils.report.record import Manifest, Run
 from lab_utils.report.request import Places
 from lab_utils.words import device_line, duration, source_lines
 
-THUMBNAIL = (416, 256)  # pixels at most, twice of what a page shows
 SPENT = ("start-up", "data", "training", "metrics", "figures", "rendering", "other")
 AROUND, WORK = ("start-up", "figures", "rendering"), ("training", "metrics")
 MOST_AROUND = 0.1  # of the work; the smoke profile hardly works
@@ -91,15 +86,6 @@ def summary(
         ("Targets", bounds or "none for this profile"),
         ("Time", duration(sum(run.seconds for run in runs.values()))),
     ]
-
-
-@cache
-def thumbnail(path: Path, content: str) -> str:
-    """A picture as a small WebP in a ``data:`` address; ``content`` is its hash, for a file may be written again."""
-    with Image.open(path) as picture:
-        small = picture.convert("RGB")
-    small.thumbnail(THUMBNAIL)
-    return f"data:image/webp;base64,{base64.b64encode(saved_as_webp(small, quality=75)).decode()}"
 
 
 # Metrics
