@@ -83,7 +83,9 @@ def lab_training(case: Case, run: Run, tensors: tuple[torch.Tensor, ...], epochs
     """This project's training, ready to be called: networks are made."""
     attributes = tensors[1].shape[1] if case.data == "faces" else 0
     train = lab_vae(case, run) if case.network else lab_gan(case, run, attributes)
-    return partial(train, tensors=tensors, name=case.title, epochs=epochs, batch_size=case.batch_size)
+    every = len(tensors[0]) // case.batch_size
+    told = {"steps": epochs * every, "every": every, "batch_size": case.batch_size}
+    return partial(train, tensors=tensors, name=case.title, **told)
 
 
 def lab_vae(case: Case, run: Run) -> Callable[..., Any]:

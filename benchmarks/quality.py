@@ -54,6 +54,7 @@ def ours(seed: int, data_dir: str) -> dict[str, Any]:
     loaded = digits.load(data_dir)
     begun = time.perf_counter()
     train, test = (batches.to_device(part, run.device) for part in (loaded.train, loaded.test))
+    per_epoch = len(train[0]) // BATCH_SIZE
     model = run.build("weights", MLPCVAE)
     found: list[tuple[float, float]] = []
 
@@ -69,7 +70,8 @@ def ours(seed: int, data_dir: str) -> dict[str, Any]:
         train,
         losses.bernoulli_nll,
         name=f"ours, seed {seed}",
-        epochs=EPOCHS,
+        steps=EPOCHS * per_epoch,
+        every=per_epoch,
         batch_size=BATCH_SIZE,
         max_lr=PEAK,
         prepare=with_label,

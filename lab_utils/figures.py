@@ -170,15 +170,17 @@ def draw_lines(ax: Axes, series, x_label: str, y_label: str, levels: Mapping[str
 
 
 @styled
-def learning_curves(curve, epochs, *, batches: str, levels: Mapping[str, float]) -> Figure:
-    """Training loss along the batches (left) and training and test loss per epoch (right), in nats/image.
+def learning_curves(curve: Any, stretches: Any, *, batches: str, levels: Mapping[str, float]) -> Figure:
+    """Training loss along the batches (left) and training and test loss over the epochs (right), in nats/image.
 
-    ``curve`` and ``epochs`` are the tables of a training history; ``epochs`` has train_loss and test_loss.
+    ``curve`` and ``stretches`` are the tables of a training history; ``stretches`` has train_loss and test_loss.
     """
     fig = Figure(figsize=(8.2, 3.3))
     left, right = fig.subplots(1, 2)
     draw_lines(left, {"training": (curve["step"], curve["loss"])}, batches, "−ELBO, nats/image", {}, True)
-    both = {name: (epochs["epoch"], epochs[key]) for name, key in [("training", "train_loss"), ("test", "test_loss")]}
+    both = {
+        name: (stretches["epoch"], stretches[key]) for name, key in [("training", "train_loss"), ("test", "test_loss")]
+    }
     draw_lines(right, both, "epoch", "", levels, True)
     return fig
 

@@ -20,10 +20,10 @@ def watched() -> bool:
 
 
 class Watch:
-    """What is seen while a model trains: a bar and a renewed picture in JupyterLab, else one line per epoch."""
+    """What is seen while a model trains: a bar and a renewed picture in JupyterLab, else a line now and then."""
 
-    def __init__(self, name: str, epochs: int, steps: int):
-        self.name, self.epochs = name, epochs
+    def __init__(self, name: str, steps: int):
+        self.name, self.steps = name, steps
         self.live = in_jupyter()
         self.handle = None
         self.bar = tqdm(total=steps, desc=name, unit="step", file=sys.stdout, disable=not self.live, mininterval=0.5)
@@ -31,11 +31,11 @@ class Watch:
     def tick(self) -> None:
         self.bar.update()
 
-    def epoch(self, row: dict[str, float], preview: Callable[[], object] | None) -> None:
-        """Say how an epoch went; ``preview()`` draws a figure, a :class:`matplotlib.figure.Figure`."""
-        numbers = "  ".join(f"{k.replace('_', ' ')} {v:.2f}" for k, v in row.items() if k != "epoch")
+    def stretch(self, row: dict[str, float], preview: Callable[[], object] | None) -> None:
+        """Say how a stretch of steps went; ``preview()`` draws a figure, a :class:`matplotlib.figure.Figure`."""
+        numbers = "  ".join(f"{k.replace('_', ' ')} {v:.2f}" for k, v in row.items() if k not in ("step", "epoch"))
         if not self.live:
-            print(f"{self.name}: epoch {row['epoch']}/{self.epochs}  {numbers}", flush=True)
+            print(f"{self.name}: step {row['step']:,}/{self.steps:,}  {numbers}", flush=True)
             return
         self.bar.set_postfix_str(numbers)
         if preview is not None:

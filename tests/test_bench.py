@@ -99,6 +99,14 @@ def test_flops_of_the_mlp_are_those_of_its_layers(run):
     assert counter.get_total_flops() / 100 == pytest.approx(by_hand, rel=0.02)
 
 
+def test_ours_takes_as_many_steps_as_the_epochs_of_the_usual_loop_in_stretches_of_one(run):
+    images = torch.zeros(250, 1, 28, 28, dtype=torch.uint8)  # two batches and a half
+    train = cases.lab_training(cases.CASES["cvae_mlp"], run, (images, torch.zeros(250, dtype=torch.int64)), 3)
+    stretches = train().stretches
+    assert stretches["step"].tolist() == [2, 4, 6]
+    assert stretches["epoch"].tolist() == [1, 2, 3]
+
+
 def test_time_to_quality_is_that_of_the_first_epoch_that_is_good_enough(monkeypatch, scratch):
     monkeypatch.setattr(quality, "EPOCHS", 3)
     monkeypatch.setattr(quality, "GOAL", 1e9)

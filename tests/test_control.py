@@ -61,11 +61,11 @@ def test_what_is_correct_compares_reading_and_wish():
 
 
 def test_the_judge_learns_and_is_the_same_from_the_cache(run, blobs, tmp_path, capsys):
-    fresh = classifier.digit_judge(run, *blobs, epochs=40, cache=tmp_path)
+    fresh = classifier.digit_judge(run, *blobs, steps=40, cache=tmp_path)
     assert "from the cache" not in capsys.readouterr().out
     x = blobs[0].float() / 255
     assert control.correct(fresh, x, blobs[1]).mean() > 0.9
-    cached = classifier.digit_judge(run, *blobs, epochs=40, cache=tmp_path)
+    cached = classifier.digit_judge(run, *blobs, steps=40, cache=tmp_path)
     assert "from the cache" in capsys.readouterr().out
     with torch.no_grad():
         assert torch.equal(fresh(x), cached(x))
@@ -74,9 +74,9 @@ def test_the_judge_learns_and_is_the_same_from_the_cache(run, blobs, tmp_path, c
 
 def test_other_data_or_another_training_makes_another_judge(run, blobs, tmp_path):
     images, labels = blobs
-    for split, epochs in (((images, labels), 1), ((images.flip(0), labels), 1), ((images, 9 - labels), 1),
+    for split, steps in (((images, labels), 1), ((images.flip(0), labels), 1), ((images, 9 - labels), 1),
                           ((images, labels), 2)):  # fmt: skip
-        classifier.digit_judge(run, *split, epochs=epochs, cache=tmp_path)
+        classifier.digit_judge(run, *split, steps=steps, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
 
 
@@ -85,19 +85,19 @@ def test_the_judge_does_not_depend_on_the_seed_of_the_run(run, request, tmp_path
     """Another judge would rescale every distance, and a report with another seed could not be compared."""
     make = getattr(classifier, f"{kind}_judge")
     split = request.getfixturevalue("blobs" if kind == "digit" else "portraits")
-    one, other = (make(replace(run, seed=seed), *split, epochs=1, cache=tmp_path / str(seed)) for seed in (0, 7))
+    one, other = (make(replace(run, seed=seed), *split, steps=1, cache=tmp_path / str(seed)) for seed in (0, 7))
     (first,), (second,) = ((tmp_path / seed).iterdir() for seed in "07")
     assert first.name == second.name
     assert first.read_bytes() == second.read_bytes()
     assert all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
     assert "from the cache" not in capsys.readouterr().out
-    make(replace(run, seed=8), *split, epochs=1, cache=tmp_path / "7")
+    make(replace(run, seed=8), *split, steps=1, cache=tmp_path / "7")
     assert "from the cache" in capsys.readouterr().out
 
 
 def test_two_readers_of_two_seeds_differ(run, blobs):
     """What is trained for one run alone, as a reader of its samples, follows the run's seed."""
-    one, other = (classifier.train_classifier(replace(run, seed=seed), "reader", *blobs, epochs=1) for seed in (0, 1))
+    one, other = (classifier.train_classifier(replace(run, seed=seed), "reader", *blobs, steps=1) for seed in (0, 1))
     assert not torch.equal(one.head.weight, other.head.weight)
 
 
@@ -110,7 +110,7 @@ def judged_elsewhere(run, portraits, tmp_path, monkeypatch):
     split = tuple(t[:64] for t in portraits)
 
     def judged():
-        classifier.face_judge(run, *split, epochs=1, cache=tmp_path / "cache")
+        classifier.face_judge(run, *split, steps=1, cache=tmp_path / "cache")
         return {path.name for path in (tmp_path / "cache").iterdir()}
 
     return judged
@@ -193,10 +193,10 @@ def test_flips_and_other_attributes_of_pictures():
 
 def test_the_face_judge_learns_and_is_the_same_from_the_cache(run, portraits, tmp_path, capsys):
     images, attributes = portraits
-    fresh = classifier.face_judge(run, images, attributes, epochs=12, cache=tmp_path)
+    fresh = classifier.face_judge(run, images, attributes, steps=36, cache=tmp_path)
     assert "from the cache" not in capsys.readouterr().out
     assert control.balanced_accuracy(control.attributes_read(fresh, images), attributes).min() > 0.9
-    cached = classifier.face_judge(run, images, attributes, epochs=12, cache=tmp_path)
+    cached = classifier.face_judge(run, images, attributes, steps=36, cache=tmp_path)
     assert "face judge: from the cache" in capsys.readouterr().out
     assert not fresh.training
     assert not cached.training
@@ -207,8 +207,8 @@ def test_the_face_judge_learns_and_is_the_same_from_the_cache(run, portraits, tm
 
 def test_judges_of_digits_and_of_faces_are_not_mixed_up(run, blobs, portraits, tmp_path, capsys):
     for _ in range(2):
-        assert isinstance(classifier.digit_judge(run, *blobs, epochs=1, cache=tmp_path), DigitClassifier)
-        assert isinstance(classifier.face_judge(run, *portraits, epochs=1, cache=tmp_path), FaceClassifier)
+        assert isinstance(classifier.digit_judge(run, *blobs, steps=1, cache=tmp_path), DigitClassifier)
+        assert isinstance(classifier.face_judge(run, *portraits, steps=1, cache=tmp_path), FaceClassifier)
     assert sorted(path.name.rsplit("-", 1)[0] for path in tmp_path.iterdir()) == ["digit-judge", "face-judge"]
     assert capsys.readouterr().out.count("from the cache") == 2
 
@@ -216,5 +216,5 @@ def test_judges_of_digits_and_of_faces_are_not_mixed_up(run, blobs, portraits, t
 def test_other_attributes_or_fewer_images_train_another_face_judge(run, portraits, tmp_path):
     images, attributes = portraits
     for split in (portraits, (images, 1 - attributes), (images[:100], attributes[:100])):
-        classifier.face_judge(run, *split, epochs=1, cache=tmp_path)
+        classifier.face_judge(run, *split, steps=1, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3

@@ -126,7 +126,7 @@ def digit_judge():
     labels = torch.from_numpy(classes[order].astype(np.int64))
     torch.set_num_threads(1)  # as the fixture run does
     cpu = Run(seed=0, device=torch.device("cpu"), precision=torch.float32)
-    judge = classifier.train_classifier(cpu, "judge", images[:3000], labels[:3000], epochs=3)
+    judge = classifier.train_classifier(cpu, "judge", images[:3000], labels[:3000], steps=72)
     assert control.correct(judge, to_unit(images[3000:]), labels[3000:]).mean() > 0.8
     return judge, images[3000:4000], images[4000:]
 

@@ -203,7 +203,7 @@ def test_a_step_is_as_many_of_each_optimiser_as_the_recipe_says(run, tiles, reci
 
 
 @pytest.mark.parametrize("batch_size", [40, 20, 8])
-def test_an_epoch_shows_the_discriminator_each_image_once(run, tiles, recipe, batch_size):
+def test_the_discriminator_is_shown_each_image_once_before_any_again(run, tiles, recipe, batch_size):
     gan, step = game(run, recipe)
     seen = []
 
@@ -214,7 +214,8 @@ def test_an_epoch_shows_the_discriminator_each_image_once(run, tiles, recipe, ba
         seen.extend(((upper[is_real].mean(1) - 20) / 5).round().int().tolist())
 
     gan.discriminator.register_forward_pre_hook(look)
-    fit(step, Batches(tiles, batch_size, run.rng("order")), 1, name="toy")
+    batches = Batches(tiles, batch_size, run.rng("order"))
+    fit(step, batches, batches.per_epoch, name="toy")
     assert Counter(seen) == Counter(range(40))
 
 
@@ -299,28 +300,52 @@ def test_the_step_that_is_shown_is_the_step_that_is_taken(run, tiles, recipe):
 def test_a_gan_is_trained_as_its_parts_say(run, tiles, recipe, kind):
     """train_gan is gan_step and fit, with random streams named after its purposes."""
     gan, condition = players(run, recipe, kind)
-    told = {"name": "toy", "epochs": 2, "batch_size": 8, "condition": condition, "log_every": 5}
+    told = {"name": "toy", "steps": 10, "every": 5, "batch_size": 8, "condition": condition, "log_every": 5}
     history = train_gan(run, gan, tiles, recipe, purposes=("noise", "images"), **told)
     reference, step = game(run, recipe, kind)
     seen = Batches(tiles, 8 * recipe.discriminator_steps, run.rng("images"))
-    watching = Watching(log_every=1 if recipe is WGAN_GP else 5)
-    by_hand = fit(step, seen, 2, name="toy", after_step=reference.after_step, watching=watching)
+    turns = recipe.discriminator_steps  # each a batch of images: the budget is what is shown
+    watching = Watching(every=5 // turns, log_every=5 // turns)
+    by_hand = fit(step, seen, 10 // turns, name="toy", after_step=reference.after_step, watching=watching)
     pd.testing.assert_frame_equal(history.curve, by_hand.curve, check_exact=True)
-    pd.testing.assert_frame_equal(history.epochs, by_hand.epochs, check_exact=True)
+    pd.testing.assert_frame_equal(history.stretches, by_hand.stretches, check_exact=True)
     assert len(history.curve) == 2  # as many points whatever a step takes
     for one, other in zip(gan.networks, reference.networks, strict=True):
         assert all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
+
+
+def test_the_budget_is_the_images_shown_whatever_the_recipe_makes_of_them(run, tiles, recipe):
+    """WGAN-GP, with five turns of the discriminator's to one of the generator's, is shown as many as the others."""
+    gan, _ = players(run, recipe)
+    turns, generator_steps = [], []
+    gan.generator_optimizer.register_step_post_hook(lambda *_: generator_steps.append(1))
+    history = train_gan(
+        run, gan, tiles[:1], recipe, name="toy", steps=20, every=10, batch_size=8,
+        on_real=lambda discriminator, images: turns.append(images[:, 0, 0, 0].tolist()) or {},
+    )  # fmt: skip
+    assert [len(greys) for greys in turns] == [8] * 20
+    assert Counter(grey for greys in turns for grey in greys) == dict.fromkeys((5 * torch.arange(40) + 20).tolist(), 4)
+    assert len(generator_steps) == 20 // recipe.discriminator_steps * recipe.generator_steps
+    assert (recipe.discriminator_steps == 5) == (recipe is WGAN_GP)
+    assert history.stretches["epoch"].tolist() == [2, 4]
+    assert history.epochs == 4
+
+
+def test_a_stretch_shorter_than_a_step_of_the_recipe_is_one_such_step(run, tiles):
+    gan, _ = players(run, WGAN_GP)
+    history = train_gan(run, gan, tiles[:1], WGAN_GP, name="toy", steps=10, every=4, batch_size=8)
+    assert history.stretches["step"].tolist() == [1, 2]
 
 
 def test_a_training_told_no_condition_is_a_plain_game(run, tiles):
     scores = []
     watching = {"evaluate": lambda: scores.append(1) or {"score": 2.0}}
     history = train_gan(
-        run, players(run, DCGAN)[0], tiles[:1], DCGAN, name="toy", epochs=2, batch_size=20,
+        run, players(run, DCGAN)[0], tiles[:1], DCGAN, name="toy", steps=4, every=2, batch_size=20,
         on_real=lambda discriminator, images: {"extra": discriminator(to_unit(images))["real"].mean()}, **watching,
     )  # fmt: skip
-    assert set(history.epochs) == {
-        "epoch", "train_discriminator", "train_generator", "train_real", "train_fake", "train_extra", "score"
+    assert set(history.stretches) == {
+        "step", "epoch", "train_discriminator", "train_generator", "train_real", "train_fake", "train_extra", "score"
     }  # fmt: skip
     assert len(scores) == 2
 
@@ -328,8 +353,8 @@ def test_a_training_told_no_condition_is_a_plain_game(run, tiles):
 def test_a_whole_training_that_diverges_ends_early_with_weights_that_draw(run, tiles, recipe):
     wild = replace(recipe, generator_rate=1e20, discriminator_rate=1e20)
     gan, _ = players(run, wild)
-    history = train_gan(run, gan, tiles[:1], wild, name="toy", epochs=4, batch_size=4)
-    assert "the weights from before that epoch are kept" in history.ended
+    history = train_gan(run, gan, tiles[:1], wild, name="toy", steps=40, every=10, batch_size=4)
+    assert "the weights of step " in history.ended
     for network in gan.networks:
         assert all(value.isfinite().all() for value in network.state_dict().values())
 
@@ -594,13 +619,14 @@ def test_noise_stands_before_the_condition(run):
 # Training that goes wrong.
 
 
-@pytest.mark.parametrize("batch_size", [20, 40])  # two steps an epoch, and one
+@pytest.mark.parametrize("batch_size", [20, 40])  # two steps a stretch, and one
 def test_a_game_that_diverges_ends_with_a_line_and_weights_that_draw(run, tiles, recipe, batch_size, capsys):
     wild = replace(recipe, generator_rate=1e20, discriminator_rate=1e20)
     gan, step = game(run, wild)
     batches = Batches(tiles, batch_size, run.rng("order"))
-    history = fit(step, batches, 4, name="toy", after_step=gan.after_step, restore_on_failure=gan.networks)
-    printed = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("toy: epoch")]
+    told = {"watching": Watching(every=batches.per_epoch), "restore_on_failure": gan.networks}
+    history = fit(step, batches, 4 * batches.per_epoch, name="toy", after_step=gan.after_step, **told)
+    printed = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("toy: step")]
     assert printed == [f"toy: {history.ended}"]
     assert history.ended
     for network in (gan.generator, gan.discriminator, gan.sampler):

@@ -55,9 +55,9 @@ def test_every_lab_has_every_profile_and_its_notebook(lab):
 
 def test_changes_replace_single_settings():
     lab = LABS["03_cvae_disentanglement"]
-    changed = lab.settings("smoke", {"mlp_epochs": 7})
-    assert changed.mlp_epochs == 7
-    assert dataclasses.replace(changed, mlp_epochs=3) == lab.settings("smoke") == lab.profiles["smoke"]
+    changed = lab.settings("smoke", {"mlp_steps": 7})
+    assert changed.mlp_steps == 7
+    assert dataclasses.replace(changed, mlp_steps=30) == lab.settings("smoke") == lab.profiles["smoke"]
 
 
 def test_the_profile_auto_follows_the_hardware(lab, monkeypatch):
@@ -89,11 +89,11 @@ def test_bad_values_among_several_are_one_line(weights, says):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"mlp_epoch": 7}, "notebook 03 has no setting 'mlp_epoch'; did you mean 'mlp_epochs'"),
+        ({"mlp_step": 7}, "notebook 03 has no setting 'mlp_step'; did you mean 'mlp_steps'"),
         ({"zzz": 7}, "no setting 'zzz'; there are"),
-        ({"mlp_epochs": "7"}, "mlp_epochs='7'.*integer"),
-        ({"mlp_epochs": 0}, "mlp_epochs=0.*greater than 0"),
-        ({"mlp_epochs": 2.5}, "mlp_epochs=2.5"),
+        ({"mlp_steps": "7"}, "mlp_steps='7'.*integer"),
+        ({"mlp_steps": 0}, "mlp_steps=0.*greater than 0"),
+        ({"mlp_steps": 2.5}, "mlp_steps=2.5"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0"),
     ],
 )
@@ -104,7 +104,7 @@ def test_bad_changes_are_one_line(changes, says):
 
 
 # Equal settings, so that the judge that one notebook trains is found in the cache by the others.
-FACES = ("train_images", "test_images", "judge_epochs")
+FACES = ("train_images", "test_images", "judge_steps")
 SHARED = [
     (("01", "02"), FACES),
     (("04", "05", "06"), (*FACES, "side")),
@@ -122,8 +122,8 @@ def test_notebooks_share_the_face_judge(numbers, names, profile):
 @pytest.mark.parametrize("profile", config.PROFILES)
 def test_notebooks_share_the_digit_judge(profile):
     cvae, infogan = (NUMBERS[number].settings(profile) for number in ("03", "06"))
-    assert (cvae.train_images, cvae.test_images, cvae.judge_epochs) == (
-        infogan.train_digits, infogan.test_digits, infogan.digit_judge_epochs
+    assert (cvae.train_images, cvae.test_images, cvae.judge_steps) == (
+        infogan.train_digits, infogan.test_digits, infogan.digit_judge_steps
     )  # fmt: skip
 
 

@@ -182,8 +182,8 @@ from lab_utils.training.fit import Batches, Watching, fit
 values = iter(range(100))
 history = fit(
     lambda x: {"loss": torch.tensor(float(next(values)))},
-    Batches((torch.zeros(40),), 10, run.start(0).rng("order")), 3, name="live",
-    watching=Watching(preview=lambda: figures.lines({"a": ([0, 1], [0, 1])}, x_label="x", y_label="y")),
+    Batches((torch.zeros(40),), 10, run.start(0).rng("order")), 12, name="live",
+    watching=Watching(every=4, preview=lambda: figures.lines({"a": ([0, 1], [0, 1])}, x_label="x", y_label="y")),
 )
 """
 
@@ -202,8 +202,8 @@ def test_jupyterlab_sees_a_bar_and_one_picture_that_renews_itself(monkeypatch):
     Client(live, kernel_name="python3", resources={"metadata": {"path": str(Path(ROOT))}}).execute()
     outputs = live.cells[0].outputs
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
-    assert updates.count("update_display_data") == 2  # after the second and the third epoch
+    assert updates.count("update_display_data") == 2  # after the second and the third stretch
     text = "".join(output.get("text", "") for output in outputs)
     assert "live: 100%" in text
     assert "12/12" in text
-    assert "epoch 1/3" not in text
+    assert "step 4/12" not in text

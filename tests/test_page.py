@@ -80,10 +80,10 @@ def test_settings_have_thousands_and_several_values(shown):
 
 
 def test_changes_are_in_force_and_said(shown):
-    made = Page("01_vae", "smoke", 0, {"epochs": 1})
-    assert made.settings.epochs == kept(made)["epochs"] == 1
-    assert dict(rows(shown[0]["text/html"])[1:])["epochs"] == "1"
-    assert made.budget.endswith(", seed 0, changed: {'epochs': 1}.")
+    made = Page("01_vae", "smoke", 0, {"steps": 1})
+    assert made.settings.steps == kept(made)["steps"] == 1
+    assert dict(rows(shown[0]["text/html"])[1:])["steps"] == "1"
+    assert made.budget.endswith(", seed 0, changed: {'steps': 1}.")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_changes_are_in_force_and_said(shown):
     [
         (("01_vae", "fast", 0, {}), "'fast' is not a profile"),
         (("01_vae", "smoke", -1, {}), "SEED=-1"),
-        (("01_vae", "smoke", 0, {"epoch": 1}), "did you mean 'epochs'"),
+        (("01_vae", "smoke", 0, {"step": 1}), "did you mean 'steps'"),
     ],
 )
 def test_a_bad_first_cell_is_one_line(shown, arguments, says):
@@ -467,7 +467,7 @@ def test_the_end_says_what_identifies_the_run_and_where_its_time_went(vae, shown
     vae.data = DATA
     vae.end()
     facts, spent = (shown[0][handover.PROVENANCE], shown[1][handover.SPENT])
-    assert facts["settings"]["epochs"] == vae.settings.epochs
+    assert facts["settings"]["steps"] == vae.settings.steps
     assert facts["data"] == DATA
     assert (facts["seed"], facts["profile"], facts["device"]) == (0, "smoke", "cpu")
     assert facts["packages"]["torch"]

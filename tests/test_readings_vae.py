@@ -6,7 +6,8 @@ from lab_utils.labs.spec import OTHER_DATA, MissingValueError, Values
 from lab_utils.labs.vae import LAB
 
 CODE = {
-    "latent": 128, "importance_samples": 20, "vae.kl": 358.0, "vae.active_units": 128, "vae.iwae_bound": 14_300.0,
+    "latent": 128, "importance_samples": 20, "evaluate_every": 183,
+    "vae.kl": 358.0, "vae.active_units": 128, "vae.iwae_bound": 14_300.0,
     "vae.iwae_bound.n": 200, "elbo_few": 13_900.0, "test_above": 250.0, "sigma": 0.0763, "sigma_images": 2000,
 }  # fmt: skip
 ERRORS = {"vae.test_mse": 0.006, "vae.test_mse_sampled": 0.0061, "vae.pca_test_mse": 0.0052}

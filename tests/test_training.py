@@ -1,5 +1,6 @@
 """Batches, steps and fit: what is seen, in which order, and what is left behind."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -141,15 +142,16 @@ def tensors(request, case):
     return request.getfixturevalue("portraits" if case.startswith("face") else "blobs")
 
 
-def train(run, case, tensors, epochs=4):
+def train(run, case, tensors, steps=40):
     model, step, schedule = CASES[case](run)
     seen = Batches(tensors, 20, run.rng("order"))
-    return model, fit(step, seen, epochs, name=case, after_step=schedule.step)
+    watching = Watching(every=10)
+    return model, fit(step, seen, steps, name=case, after_step=schedule.step, watching=watching)
 
 
 def test_every_step_learns_and_repeats_itself(run, tensors, case):
     model, history = train(run, case, tensors)
-    assert history.epochs["train_loss"].iloc[-1] < history.epochs["train_loss"].iloc[0]
+    assert history.stretches["train_loss"].iloc[-1] < history.stretches["train_loss"].iloc[0]
     again, history_again = train(run, case, tensors)
     pd.testing.assert_frame_equal(history.curve, history_again.curve, check_exact=True)
     after = again.state_dict()  # weights, and what batch norm has seen
@@ -166,7 +168,7 @@ def test_steps_return_detached_scalars(run, tensors, case):
 
 @pytest.mark.parametrize("case", ["mlp", "face vae"])
 def test_the_loss_is_the_sum_of_its_terms(run, tensors, case):
-    curve = train(run, case, tensors, epochs=1)[1].curve
+    curve = train(run, case, tensors, steps=10)[1].curve
     assert curve["loss"].to_numpy() == pytest.approx((curve["reconstruction"] + curve["kl"]).to_numpy(), rel=1e-6)
 
 
@@ -180,17 +182,52 @@ def counting_step(values):
     return lambda images: {"loss": torch.tensor(float(next(source)))}
 
 
-def test_history_holds_means_per_epoch_and_every_nth_batch(run):
-    watching = Watching(evaluate=lambda: {"test_loss": 7.0}, log_every=3)
-    history = fit(counting_step(range(12)), zeros(run, 60), 2, name="toy", watching=watching)
-    assert history.epochs.to_dict("list") == {"epoch": [1, 2], "train_loss": [2.5, 8.5], "test_loss": [7.0, 7.0]}
+def test_history_holds_means_per_stretch_and_every_nth_step(run):
+    watching = Watching(every=6, evaluate=lambda: {"test_loss": 7.0}, log_every=3)
+    history = fit(counting_step(range(12)), zeros(run, 60), 12, name="toy", watching=watching)
+    assert history.stretches.to_dict("list") == {
+        "step": [6, 12], "epoch": [1, 2], "train_loss": [2.5, 8.5], "test_loss": [7.0, 7.0]
+    }  # fmt: skip
+    assert history.epochs == 2
     assert history.curve.to_dict("list") == {"step": [3, 6, 9, 12], "loss": [2.0, 5.0, 8.0, 11.0]}
 
 
-def test_headless_prints_one_line_per_epoch(run, capsys):
-    fit(counting_step(range(6)), zeros(run), 3, name="toy")
+def test_a_small_set_trains_as_long_as_a_large_one(run):
+    """So many steps in the same stretches, whatever the data; how often it then passed is the epoch."""
+    for n, epochs in ((20, 3), (30, 2), (60, 1)):
+        history = fit(counting_step(range(6)), zeros(run, n), 6, name="toy", watching=Watching(every=4))
+        assert history.stretches["step"].tolist() == [4, 6]  # the last may be shorter
+        assert history.epochs == epochs
+
+
+def test_images_are_augmented_anew_at_each_draw(run):
+    images = torch.arange(20, dtype=torch.uint8)
+    seen = []
+    change = lambda part, rng: part + torch.randint(0, 99, part.shape, generator=rng).byte()  # noqa: E731
+    for _ in range(2):
+        batches = iter(Batches((images,), 10, run.rng("order"), change))
+        seen.append([next(batches)[0] for _ in range(4)])
+    assert all(map(torch.equal, *seen))
+    assert len({tuple(part.tolist()) for part in seen[0]}) == 4
+
+
+def test_few_digits_are_moved_a_little_and_many_are_not(run):
+    images = torch.zeros(100, 1, 28, 28, dtype=torch.uint8)
+    images[:, :, 8:20, 12:16] = 250
+    moved = augment.moved(images, run.rng("a"))
+    assert (moved.dtype, moved.shape) == (torch.uint8, images.shape)
+    assert not torch.equal(moved, images)
+    rows = torch.arange(28.0)
+    ink = moved.float().sum((1, 3))
+    assert ((ink * rows).sum(1) / ink.sum(1) - 13.5).abs().max() < 3
+    assert augment.moved_if_few(torch.empty(9_999)) is augment.moved
+    assert augment.moved_if_few(torch.empty(10_000)) is None
+
+
+def test_headless_prints_one_line_per_stretch(run, capsys):
+    fit(counting_step(range(6)), zeros(run), 6, name="toy", watching=Watching(every=2))
     lines = capsys.readouterr().out.strip().splitlines()
-    assert [line.split("  ")[0] for line in lines] == [f"toy: epoch {i}/3" for i in (1, 2, 3)]
+    assert [line.split("  ")[0] for line in lines] == [f"toy: step {i}/6" for i in (2, 4, 6)]
 
 
 def test_data_that_does_not_fill_a_batch_is_one_line(run):
@@ -199,8 +236,8 @@ def test_data_that_does_not_fill_a_batch_is_one_line(run):
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(run):
-    with pytest.raises(LabError, match="toy: loss is not finite in epoch 2"):
-        fit(counting_step([1, 2, float("nan"), 3]), zeros(run), 2, name="toy")
+    with pytest.raises(LabError, match="toy: loss is not finite before step 4"):
+        fit(counting_step([1, 2, float("nan"), 3]), zeros(run), 4, name="toy", watching=Watching(every=2))
 
 
 class Tally(nn.Module):
@@ -228,10 +265,10 @@ class Tally(nn.Module):
         return self.seen.item()
 
 
-def fit_tally(run, models, rows, epochs, evaluate=None, **more):
-    """Two steps an epoch; the first model counts them."""
-    watching = Watching(evaluate=evaluate, log_every=1)
-    return fit(models[0].step_over(rows), zeros(run), epochs, name="toy", watching=watching, **more)
+def fit_tally(run, models, rows, stretches, evaluate=None, **more):
+    """Two steps a stretch; the first model counts them."""
+    watching = Watching(every=2, evaluate=evaluate, log_every=1)
+    return fit(models[0].step_over(rows), zeros(run), 2 * stretches, name="toy", watching=watching, **more)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -241,12 +278,12 @@ def test_a_game_that_fails_ends_early_and_keeps_the_weights_from_before(run, bad
     history = fit_tally(
         run, models, rows, 9, restore_on_failure=models, evaluate=lambda: evaluated.append(1) or {"score": 3.0}
     )
-    assert history.ended == "generator is not finite in epoch 3 of 9; the weights from before that epoch are kept"
-    assert capsys.readouterr().out.splitlines()[2:] == [f"toy: {history.ended}"]  # after a line for each good epoch
+    assert history.ended == "generator is not finite before step 6 of 18; the weights of step 4 are kept"
+    assert capsys.readouterr().out.splitlines()[2:] == [f"toy: {history.ended}"]  # after a line for each good stretch
     assert models[0].steps() == 4
-    assert history.epochs["epoch"].tolist() == [1, 2]
-    assert history.epochs["train_generator"].tolist() == [2, 2]
-    assert history.epochs["score"].tolist() == [3, 3]
+    assert history.stretches["epoch"].tolist() == [1, 2]
+    assert history.stretches["train_generator"].tolist() == [2, 2]
+    assert history.stretches["score"].tolist() == [3, 3]
     assert len(evaluated) == 2
 
 
@@ -254,16 +291,23 @@ def test_a_game_that_fails_at_once_has_the_weights_it_began_with(run):
     models = [Tally(), nn.Linear(2, 2)]
     start = models[1].weight.detach().clone()
     history = fit_tally(run, models, [{"loss": float("nan")}] * 2, 3, restore_on_failure=models)
-    assert "in epoch 1 of 3" in history.ended
+    assert "before step 2 of 6" in history.ended
     assert models[0].steps() == 0
     assert torch.equal(models[1].weight, start)
-    assert history.epochs.empty
+    assert history.stretches.empty
 
 
 def test_all_kept_modules_get_back_their_weights_and_no_other(run):
     kept, other = Tally(), Tally()
     count, rest = kept.step_over([{"loss": 1.0}] * 3 + [{"loss": float("nan")}]), other.step_over([{}] * 4)
-    fit(lambda images: count(images) | rest(images), zeros(run), 2, name="toy", restore_on_failure=[kept])
+    fit(
+        lambda images: count(images) | rest(images),
+        zeros(run),
+        4,
+        name="toy",
+        watching=Watching(every=2),
+        restore_on_failure=[kept],
+    )
     assert kept.steps() == 2
     assert other.steps() == 4
 
@@ -273,19 +317,19 @@ def test_a_game_that_goes_well_keeps_its_last_weights(run, capsys):
     history = fit_tally(run, models, [{"discriminator": 0.3}] * 6, 3, restore_on_failure=models)
     assert history.ended == ""
     assert models[0].steps() == 6
-    assert len(history.epochs) == 3
+    assert len(history.stretches) == 3
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_nothing_is_kept_unless_it_is_asked_for(run):
     model = Tally()
-    with pytest.raises(LabError, match="toy: the discriminator's loss is zero in epoch 2; lower learning_rate"):
+    with pytest.raises(LabError, match="toy: the discriminator's loss is zero before step 4; lower learning_rate"):
         fit_tally(run, [model], [{"discriminator": 1.0}] * 2 + [{"discriminator": 0.0}] * 2, 3)
     assert model.steps() == 4
 
 
-@pytest.mark.parametrize("epochs", [2, 3])  # the last epoch, and one that another follows
-def test_weights_that_are_not_finite_are_not_good_though_the_scalars_were(run, epochs):
+@pytest.mark.parametrize("steps", [4, 6])  # the last stretch, and one that another follows
+def test_weights_that_are_not_finite_are_not_good_though_the_scalars_were(run, steps):
     """A step's scalars are those of the weights it found; its last update may ruin them unseen."""
     model = Tally()
     count = model.step_over([{"loss": 1.0}] * 6)
@@ -296,11 +340,11 @@ def test_weights_that_are_not_finite_are_not_good_though_the_scalars_were(run, e
             model.weight.data.fill_(float("nan"))
         return {key: value.detach() for key, value in scalars.items()}
 
-    history = fit(step, zeros(run), epochs, name="toy", restore_on_failure=[model])
+    history = fit(step, zeros(run), steps, name="toy", watching=Watching(every=2), restore_on_failure=[model])
     assert model.weight.isfinite().all()
     assert model.steps() == 2
-    assert "epoch 2" in history.ended
-    assert history.epochs["epoch"].tolist() == [1]
+    assert "before step 4" in history.ended
+    assert history.stretches["epoch"].tolist() == [1]
 
 
 def table(**columns):
@@ -313,7 +357,7 @@ def table(**columns):
         (table(discriminator=[0.5] * 20, generator=[2] * 20), ""),
         (table(discriminator=[0.5, float("nan")], generator=[2, 2]), "discriminator is not finite"),
         (table(discriminator=[0] * 20, generator=[9] * 20), "the discriminator's loss is zero"),
-        (table(discriminator=[0.9] + [1e-4] * 19), "the discriminator's loss is zero"),  # for nearly all of the epoch
+        (table(discriminator=[0.9] + [1e-4] * 19), "the discriminator's loss is zero"),  # for nearly all of the steps
         (table(discriminator=[0.9] * 3 + [0] * 17), ""),  # now and then is no failure
         (table(discriminator=[0.01] * 20), ""),  # low is not zero
         (table(discriminator=[-3.0] * 20), ""),  # a critic's loss is minus a distance
@@ -338,14 +382,14 @@ def interrupting_step(after):
 
 def test_an_interrupt_ends_a_headless_training(run):
     with pytest.raises(KeyboardInterrupt):
-        fit(interrupting_step(3), zeros(run), 9, name="toy")
+        fit(interrupting_step(3), zeros(run), 18, name="toy", watching=Watching(every=2))
 
 
 def test_an_interrupt_in_jupyterlab_keeps_what_was_reached(run, monkeypatch, capsys):
     monkeypatch.setattr(loop, "in_jupyter", lambda: True)
-    history = fit(interrupting_step(5), zeros(run), 9, name="toy")
-    assert history.epochs["epoch"].tolist() == [1, 2]
-    assert "interrupted after 2 of 9 epochs" in capsys.readouterr().out
+    history = fit(interrupting_step(5), zeros(run), 18, name="toy", watching=Watching(every=2))
+    assert history.stretches["epoch"].tolist() == [1, 2]
+    assert "interrupted after 4 of 18 steps" in capsys.readouterr().out
 
 
 def test_annealing_goes_straight_down_and_stays():
@@ -446,7 +490,7 @@ class Looking(FaceVAE):
 
 def train_faces(run, portraits, make=FaceVAE, **arguments):
     model = run.build("weights", make, latent=8, width=4, side=32)
-    arguments = {"name": "toy", "epochs": 2, "batch_size": 50, "max_lr": 2e-3} | arguments
+    arguments = {"name": "toy", "steps": 8, "every": 4, "batch_size": 50, "max_lr": 2e-3} | arguments
     return model, train_vae(run, model, portraits, losses.bernoulli_nll, **arguments)
 
 
@@ -456,8 +500,7 @@ def test_training_sees_mirrored_images_and_evaluation_does_not(run, portraits):
     order, mirror = run.rng("toy order"), run.rng("toy mirror")
     expected = [
         augment.mirrored(unconditional(*batch)[0], mirror)
-        for _ in range(2)
-        for batch in Batches(portraits, 50, order).epoch()
+        for batch in itertools.islice(Batches(portraits, 50, order), 8)
     ]
     turned, plain = (
         [seen for seen, _ in train_faces(run, portraits, Looking, mirror=mirror)[0].seen] for mirror in (True, False)
@@ -474,20 +517,21 @@ def test_a_vae_is_trained_as_its_parts_say(run, portraits):
     model, history = train_faces(run, portraits, **told)
     reference = run.build("weights", FaceVAE, latent=8, width=4, side=32)
     seen = Batches(portraits, 50, run.rng("faces order"))
-    optimizer, rate = one_cycle_adamw(reference, 2e-3, 2 * seen.per_epoch)
+    optimizer, rate = one_cycle_adamw(reference, 2e-3, 8)
     beta = torch.ones(())
-    change = anneal(beta, 5.0, 1.0, 2 * seen.per_epoch)
+    change = anneal(beta, 5.0, 1.0, 8)
     step = vae_step(reference, optimizer, run, run.rng("faces z"), losses.bernoulli_nll, unconditional, beta)
-    by_hand = fit(step, seen, 2, name="toy", after_step=lambda: (rate.step(), change()), watching=Watching(log_every=1))
+    watching = Watching(every=4, log_every=1)
+    by_hand = fit(step, seen, 8, name="toy", after_step=lambda: (rate.step(), change()), watching=watching)
     pd.testing.assert_frame_equal(history.curve, by_hand.curve, check_exact=True)
-    pd.testing.assert_frame_equal(history.epochs, by_hand.epochs, check_exact=True)
+    pd.testing.assert_frame_equal(history.stretches, by_hand.stretches, check_exact=True)
     assert all(map(torch.equal, model.state_dict().values(), reference.state_dict().values()))
     assert len(extra) == 8
 
 
 def test_models_of_one_purpose_see_the_same_noise_in_the_same_order(run, portraits):
     seen = {
-        (name, purpose): train_faces(run, portraits, Looking, name=name, purpose=purpose, epochs=1)[0].seen
+        (name, purpose): train_faces(run, portraits, Looking, name=name, purpose=purpose, steps=4)[0].seen
         for name, purpose in [("a", "both"), ("b", "both"), ("a", None), ("a", "")]
     }
     one, other, named, bare = ([t for pair in pairs for t in pair] for pairs in seen.values())
@@ -498,14 +542,15 @@ def test_models_of_one_purpose_see_the_same_noise_in_the_same_order(run, portrai
 
 
 def test_watching_joins_the_history_of_a_whole_training(run, blobs):
-    told = {"name": "toy", "epochs": 2, "batch_size": 50, "max_lr": 1e-3, "evaluate": lambda: {"score": 3.0}}
+    told = {"name": "toy", "steps": 8, "batch_size": 50, "max_lr": 1e-3}
+    told |= {"every": 4, "evaluate": lambda: {"score": 3.0}}
     for history in (
         train_vae(run, run.build("w", MLPCVAE), blobs, losses.bernoulli_nll, prepare=with_label, **told),
         train_completion(run, run.build("w", QuarterNet), blobs, losses.bernoulli_nll, **told),
     ):
-        assert history.epochs["score"].tolist() == [3, 3]
-        assert history.epochs["train_loss"].iloc[1] < history.epochs["train_loss"].iloc[0]
-        assert history.curve.empty  # four batches an epoch, and a point every ten
+        assert history.stretches["score"].tolist() == [3, 3]
+        assert history.stretches["train_loss"].iloc[1] < history.stretches["train_loss"].iloc[0]
+        assert history.curve.empty  # stretches of four steps, and a point every ten
 
 
 def test_a_completion_and_its_rival_see_the_same_digits_in_the_same_order(run, blobs):
@@ -515,16 +560,18 @@ def test_a_completion_and_its_rival_see_the_same_digits_in_the_same_order(run, b
             return super().forward(visible)
 
     rows = []
-    told = {"name": "baseline", "purpose": "completion", "epochs": 1, "batch_size": 50, "max_lr": 1e-3}
+    told = {"name": "baseline", "purpose": "completion", "steps": 4, "batch_size": 50, "max_lr": 1e-3}
     train_completion(run, run.build("w", Noted), blobs, losses.bernoulli_nll, **told)
-    expected = [with_quarter(*batch)[1] for batch in Batches(blobs, 50, run.rng("completion order")).epoch()]
+    expected = [
+        with_quarter(*batch)[1] for batch in itertools.islice(Batches(blobs, 50, run.rng("completion order")), 4)
+    ]
     assert all(map(torch.equal, rows, expected))
 
 
 @pytest.mark.parametrize("train", [train_vae, train_completion])
 def test_a_training_without_a_batch_is_one_line(run, blobs, train):
     with pytest.raises(LabError, match="do not fill one batch"):
-        train(run, run.build("w", MLPCVAE), blobs, losses.bernoulli_nll, name="toy", epochs=1, batch_size=201,
+        train(run, run.build("w", MLPCVAE), blobs, losses.bernoulli_nll, name="toy", steps=1, batch_size=201,
               max_lr=1e-3)  # fmt: skip
 
 

@@ -1,11 +1,15 @@
 """Images changed a little at random, each time that they are seen: N×C×H×W in any range, drawn from ``rng``."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+FEW = 10_000  # digits, under which a set is moved
 ROTATION, STRETCH, SHEAR, SHIFT = math.radians(10), 0.1, 0.3, 0.05  # largest; the shift as a share of the side
 
 
@@ -40,5 +44,26 @@ def distorted(x: Tensor, rng: torch.Generator) -> Tensor:
         torch.stack([angle.cos() * wide, (SHEAR * shear - angle.sin()) * tall, 2 * SHIFT * shift[0]], dim=1),
         torch.stack([angle.sin() * wide, angle.cos() * tall, 2 * SHIFT * shift[1]], dim=1),
     ]
+    return warped(x, rows, "border")
+
+
+def moved(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Digits (uint8, N×1×H×W), each turned, scaled, sheared and shifted a little: a small set seen as a larger one."""
+    a, b, shear, *shift = 2 * torch.rand(5, len(images), generator=rng, device=images.device) - 1
+    angle, scale = 0.12 * a, 1 + 0.08 * b
+    rows = [
+        torch.stack([angle.cos() * scale, (0.12 * shear - angle.sin()) * scale, 0.06 * shift[0]], dim=1),
+        torch.stack([angle.sin() * scale, angle.cos() * scale, 0.06 * shift[1]], dim=1),
+    ]
+    return warped(images.float(), rows, "zeros").round().byte()
+
+
+def moved_if_few(images: Tensor) -> Augment | None:
+    """:func:`moved` for a set of digits under ten thousand; for a larger one nothing, as it would change nothing."""
+    return moved if len(images) < FEW else None
+
+
+def warped(x: Tensor, rows: list[Tensor], beyond: str) -> Tensor:
+    """Images N×C×H×W under an affine map for each, given by its two rows N×3; ``beyond`` is what lies outside."""
     grid = F.affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    return F.grid_sample(x, grid, padding_mode=beyond, align_corners=False)

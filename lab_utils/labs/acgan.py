@@ -16,30 +16,31 @@ class Settings:
     train_images: PositiveInt  # the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
     side: Literal[32, 64]  # of an image, to which faces are reduced
-    judge_epochs: PositiveInt  # these four as in notebooks 04 and 06, which then find the judge in the cache
+    judge_steps: PositiveInt  # these four as in notebooks 04 and 06, which then find the judge in the cache
     noise: PositiveInt  # dimensions of the noise beside the attributes
     width: PositiveInt  # channels of the widest pictures; 128 at side 64 is the coursework's 4×4×1024
     batch_size: PositiveInt
-    epochs: PositiveInt
-    trial_epochs: PositiveInt  # of the experiment on collusion; the model above is compared as it was after so many
+    steps: PositiveInt
+    evaluate_every: PositiveInt  # steps
+    trial_steps: PositiveInt  # of the experiment on collusion; the model above is compared as it was after so many
     class_weight: PositiveFloat  # of the classification loss beside the game's
     pairs: PositiveInt  # of samples with an attribute off and on, for each attribute
-    cas_epochs: PositiveInt  # the judge's architecture trained on samples alone
+    cas_steps: PositiveInt  # the judge's architecture trained on samples alone
     log_every: PositiveInt  # steps between two points of the training curves
 
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, side=32, judge_epochs=1, noise=100, width=8, batch_size=20, epochs=3,
-        trial_epochs=1, class_weight=3.0, pairs=100, cas_epochs=1, log_every=2,
+        train_images=400, test_images=200, side=32, judge_steps=6, noise=100, width=8, batch_size=20, steps=60,
+        evaluate_every=20, trial_steps=20, class_weight=3.0, pairs=100, cas_steps=6, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, side=32, judge_epochs=3, noise=100, width=32, batch_size=32,
-        epochs=7, trial_epochs=2, class_weight=3.0, pairs=1000, cas_epochs=2, log_every=10,
+        train_images=12_000, test_images=10_000, side=32, judge_steps=549, noise=100, width=32, batch_size=32,
+        steps=2569, evaluate_every=367, trial_steps=734, class_weight=3.0, pairs=1000, cas_steps=366, log_every=10,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
-        epochs=15, trial_epochs=3, class_weight=3.0, pairs=1000, cas_epochs=8, log_every=10,
+        train_images=40_000, test_images=10_000, side=64, judge_steps=5000, noise=100, width=128, batch_size=64,
+        steps=9375, evaluate_every=625, trial_steps=1875, class_weight=3.0, pairs=1000, cas_steps=5000, log_every=10,
     ),
 }  # fmt: skip
 
@@ -159,7 +160,7 @@ def ceilings(v: Values) -> dict[str, float]:
 def curves(v: Values) -> list[str]:
     said = ["ended"] * bool(v.get("ended")) + ["level"] + ["blind"] * (v["class_real"] > v["class_guess"])
     said += ["easier" if v["class_fake"] < v["class_real"] else "harder", "outsider"]
-    return said + (["flips" if len(v["flips"]) > 1 else "one_epoch"] if v["flips"] else [])
+    return said + (["flips" if len(v["flips"]) > 1 else "one_look"] if v["flips"] else [])
 
 
 CURVES = Reading(
@@ -174,9 +175,9 @@ CURVES = Reading(
         "harder": "The generator's faces are still harder for the head to read than real ones.",
         "outsider": "Neither number says what an outsider reads.",
         "flips": "Of the first {flip_pairs:plural pair}, {first} off and on, the judge reads {flips_first:.0%} as "
-        "asked after the first epoch and {flips_last:.0%} after the last.",
-        "one_epoch": "Of the first {flip_pairs:plural pair}, {first} off and on, the judge reads {flips_last:.0%} as "
-        "asked after the only epoch.",
+        "asked after {evaluate_every:plural step} and {flips_last:.0%} at the end.",
+        "one_look": "Of the first {flip_pairs:plural pair}, {first} off and on, the judge reads {flips_last:.0%} as "
+        "asked at the end.",
     },
     lambda v: (
         {"flip_pairs": min(100, v["pairs"])}
@@ -337,7 +338,7 @@ def best_and_worst(v: Values) -> dict[str, Any]:
     flips = dict(zip(v["told"], v["flip_rates"], strict=True))
     best, worst = max(flips, key=flips.__getitem__), min(flips, key=flips.__getitem__)
     found = {"best": best, "best_flips": flips[best], "worst": worst, "worst_flips": flips[worst]}
-    return found | {"worst_ceiling": ceilings(v).get(worst)} | {"trials": min(v["epochs"], v["trial_epochs"])} | gaps(v)
+    return found | {"worst_ceiling": ceilings(v).get(worst)} | {"trials": min(v["steps"], v["trial_steps"])} | gaps(v)
 
 
 DISCUSSION = Reading(
@@ -355,13 +356,13 @@ DISCUSSION = Reading(
         "price": "**At what price?** Diversity within a condition is {acgan.diversity_ratio:.2f} of that of real "
         "images.",
         "narrow": "What is missing may be the class loss's doing, or that of a short training: `class_weight` and "
-        "`epochs` can tell.",
+        "`steps` can tell.",
         "quality": "On real images a classifier taught by samples has a balanced accuracy of {acgan.cas:.1%}, the "
         "judge, taught by real ones, of {acgan.real_ceiling:.1%}. The Fréchet distance of samples to test images is "
         "{acgan.fcd}, that of training images {floor}.\n\n",
         "whom": "**Whom to believe?** On samples the class head's accuracy less the judge's is {gap_taught:+.1f} "
         "points where the head was trained on fakes, and {gap_fair:+.1f} where it was not, both after "
-        "{trials:plural epoch}. A number from inside the game is not a measurement.",
+        "{trials:plural step}. A number from inside the game is not a measurement.",
     },
     best_and_worst,
 )

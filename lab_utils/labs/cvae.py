@@ -34,16 +34,18 @@ class Settings:
     test_images: PositiveInt  # likewise of the test split
     batch_size: PositiveInt
     learning_rate: PositiveFloat  # peak of the one-cycle schedule, the same for every model of the notebook
-    mlp_epochs: PositiveInt  # the 2-D MLP CVAE and, for a fair comparison, the VAE of its size
-    z20_epochs: PositiveInt
-    conv_epochs: PositiveInt
+    mlp_steps: PositiveInt  # the 2-D MLP CVAE and, for a fair comparison, the VAE of its size
+    z20_steps: PositiveInt
+    evaluate_every: PositiveInt  # steps of the MLPs
+    conv_steps: PositiveInt
+    conv_evaluate_every: PositiveInt  # steps
     conv_batch_size: PositiveInt
     conv_beta_start: PositiveFloat  # weight of the KL term at the start of training, falling to
     conv_beta: PositiveFloat  # the weight of the second half
-    loss_epochs: PositiveInt  # each arm of cross-entropy against squared error
-    completion_epochs: PositiveInt  # the completion CVAE and its deterministic baseline
-    judge_epochs: PositiveInt
-    cas_epochs: PositiveInt  # the judge's architecture trained on samples alone
+    loss_steps: PositiveInt  # each arm of cross-entropy against squared error
+    completion_steps: PositiveInt  # the completion CVAE and its deterministic baseline
+    judge_steps: PositiveInt
+    cas_steps: PositiveInt  # the judge's architecture trained on samples alone
     samples: PositiveInt  # digits generated for label consistency
     importance_samples: PositiveInt  # per test image, for the completion bound
     log_every: PositiveInt  # batches between two points of the training curve
@@ -51,19 +53,22 @@ class Settings:
 
 PROFILES = {
     "smoke": Settings(
-        train_images=1000, test_images=400, batch_size=100, learning_rate=5e-3, mlp_epochs=3, z20_epochs=1,
-        conv_epochs=2, conv_batch_size=100, conv_beta_start=20.0, conv_beta=7.5, loss_epochs=1, completion_epochs=1,
-        judge_epochs=1, cas_epochs=1, samples=200, importance_samples=10, log_every=2,
+        train_images=1000, test_images=400, batch_size=100, learning_rate=5e-3, mlp_steps=30, z20_steps=10,
+        evaluate_every=10, conv_steps=20, conv_evaluate_every=10, conv_batch_size=100, conv_beta_start=20.0,
+        conv_beta=7.5, loss_steps=10, completion_steps=10, judge_steps=8, cas_steps=8, samples=200,
+        importance_samples=10, log_every=2,
     ),
     "quick": Settings(
-        train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=20, z20_epochs=6,
-        conv_epochs=7, conv_batch_size=80, conv_beta_start=20.0, conv_beta=7.5, loss_epochs=3, completion_epochs=4,
-        judge_epochs=3, cas_epochs=3, samples=10_000, importance_samples=100, log_every=10,
+        train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_steps=4800, z20_steps=1440,
+        evaluate_every=240, conv_steps=5250, conv_evaluate_every=750, conv_batch_size=80, conv_beta_start=20.0,
+        conv_beta=7.5, loss_steps=720, completion_steps=960, judge_steps=1440, cas_steps=1440, samples=10_000,
+        importance_samples=100, log_every=10,
     ),
     "full": Settings(
-        train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_epochs=50, z20_epochs=50,
-        conv_epochs=50, conv_batch_size=80, conv_beta_start=20.0, conv_beta=7.5, loss_epochs=20,
-        completion_epochs=20, judge_epochs=8, cas_epochs=8, samples=10_000, importance_samples=100, log_every=10,
+        train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_steps=12_000,
+        z20_steps=12_000, evaluate_every=240, conv_steps=37_500, conv_evaluate_every=750, conv_batch_size=80,
+        conv_beta_start=20.0, conv_beta=7.5, loss_steps=4800, completion_steps=4800, judge_steps=3840, cas_steps=3840,
+        samples=10_000, importance_samples=100, log_every=10,
     ),
 }  # fmt: skip
 
@@ -72,7 +77,7 @@ DELIVERABLES = {
     "cvae.1": Deliverable("Both architectures, layer by layer"),
     "cvae.2": Deliverable("How the label enters encoder and decoder"),
     "cvae.3": Deliverable(
-        "Learning curves and the last three epochs",
+        "Learning curves and the last three evaluations",
         ("cvae_mlp.train_loss", "cvae_mlp.test_loss", "cvae_conv.test_loss"),
     ),
     "cvae.4": Deliverable("Digits 0 to 9 on demand", ("cvae_conv.label_consistency", "cvae_conv.cas")),
@@ -263,12 +268,12 @@ TEST_LOSS = Reading(
 
 
 def rule_fit(v: Values) -> list[str]:
-    """Notes: ``digits``, where they come from; ``test_rises``, how often an epoch ended above the one before it."""
+    """Notes: ``digits``, where they come from; ``test_rises``, how often the test loss rose."""
     gap = v["cvae_mlp.test_loss"] - v["cvae_mlp.train_loss"]
     yardstick = v["digits"] == "mnist" and v["cvae_mlp.test_loss.n"] == 10_000
     return [
         "apart" if gap > 1 else "close",
-        *(["rose" if v["test_rises"] else "never_rose"] if v["mlp_epochs"] > 1 else []),
+        *(["rose" if v["test_rises"] else "never_rose"] if v["mlp_steps"] > v["evaluate_every"] else []),
         "yardstick" if yardstick else "no_yardstick",
     ]
 
@@ -279,12 +284,12 @@ FIT = Reading(
         "apart": "The model explains training images better than new ones: part of what it learnt may be about them "
         "alone.",
         "close": "Training images are explained hardly better than new ones.",
-        "rose": "From one epoch to the next the test loss rose {test_rises:plural time}; a rise that lasts would say "
-        "that the model trains too long.",
-        "never_rose": "The test loss did not rise from any epoch to the next: the model does not train too long.",
-        "yardstick": "Report D trained for 50 epochs, this model for {mlp_epochs}; both losses are of the same test "
-        "images. The interval from {cvae_mlp.test_loss.low:.1f} to {cvae_mlp.test_loss.high:.1f} says how far another "
-        "test set could differ.",
+        "rose": "From one evaluation to the next the test loss rose {test_rises:plural time}; a rise that lasts would "
+        "say that the model trains too long.",
+        "never_rose": "The test loss did not rise from any evaluation to the next: the model does not train too long.",
+        "yardstick": "Report D trained for 30,000 steps, this model for {mlp_steps:,}; both losses are of the same "
+        "test images. The interval from {cvae_mlp.test_loss.low:.1f} to {cvae_mlp.test_loss.high:.1f} says how far "
+        "another test set could differ.",
         "no_yardstick": "Report D's figures are of MNIST's 10,000 test digits. These are of "
         "{cvae_mlp.test_loss.n:plural image}, so that the two cannot be compared.",
     },

@@ -31,13 +31,15 @@ class Settings:
     train_images: PositiveInt  # the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
     side: Literal[32, 64]  # of an image, to which faces are reduced
-    judge_epochs: PositiveInt  # these four as in notebooks 05 and 06, which then find the judge in the cache
+    judge_steps: PositiveInt  # these four as in notebooks 05 and 06, which then find the judge in the cache
     noise: PositiveInt  # dimensions of what the generator starts from
     width: PositiveInt  # channels of the widest pictures; 128 at side 64 is the coursework's 4×4×1024
     batch_size: PositiveInt  # of a discriminator step
-    epochs: PositiveInt  # of the GAN with this course's recipe, and of the VAE beside it
-    arm_epochs: PositiveInt  # of each recipe in the comparison; the GAN above is compared as it was after so many
-    trial_epochs: PositiveInt  # of each small experiment
+    steps: PositiveInt  # of the GAN with this course's recipe; as all steps here, batches of real images
+    evaluate_every: PositiveInt  # steps
+    arm_steps: PositiveInt  # of each recipe in the comparison; the GAN above is compared as it was after so many
+    trial_steps: PositiveInt  # of each small experiment
+    vae_steps: PositiveInt  # of the VAE beside it: as many images
     vae_latent: PositiveInt
     vae_width: PositiveInt  # channels of the VAE's first convolution
     vae_batch_size: PositiveInt
@@ -47,18 +49,20 @@ class Settings:
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, side=32, judge_epochs=1, noise=100, width=8, batch_size=20, epochs=3,
-        arm_epochs=2, trial_epochs=1, vae_latent=16, vae_width=8, vae_batch_size=40,
+        train_images=400, test_images=200, side=32, judge_steps=6, noise=100, width=8, batch_size=20, steps=60,
+        evaluate_every=20, arm_steps=40, trial_steps=20, vae_steps=30, vae_latent=16, vae_width=8, vae_batch_size=40,
         vae_rate=3e-3, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, side=32, judge_epochs=3, noise=100, width=32, batch_size=32,
-        epochs=7, arm_epochs=2, trial_epochs=1, vae_latent=128, vae_width=32, vae_batch_size=64,
+        train_images=12_000, test_images=10_000, side=32, judge_steps=549, noise=100, width=32, batch_size=32,
+        steps=2569, evaluate_every=367, arm_steps=734, trial_steps=367, vae_steps=1281,
+        vae_latent=128, vae_width=32, vae_batch_size=64,
         vae_rate=4e-3, log_every=10,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
-        epochs=20, arm_epochs=5, trial_epochs=2, vae_latent=128, vae_width=64, vae_batch_size=64,
+        train_images=40_000, test_images=10_000, side=64, judge_steps=5000, noise=100, width=128, batch_size=64,
+        steps=12_500, evaluate_every=625, arm_steps=3125, trial_steps=1250, vae_steps=12_500,
+        vae_latent=128, vae_width=64, vae_batch_size=64,
         vae_rate=2e-3, log_every=10,
     ),
 }  # fmt: skip
@@ -174,12 +178,12 @@ METRICS = {
         Tolerance(absolute=0.1),
     ),
     "gan.d_loss_fcd_correlation": Metric(
-        "GAN, over the epochs: FCD after an epoch with D's mean loss in it (1: the lower the better)",
+        "GAN, over its training: FCD after each stretch of steps with D's mean loss in it (1: the lower the better)",
         "rank correlation",
         Tolerance(absolute=0.3),
     ),
     "gan.g_loss_fcd_correlation": Metric(
-        "GAN, over the epochs: FCD after an epoch with G's mean loss in it (1: the lower the better)",
+        "GAN, over its training: FCD after each stretch of steps with G's mean loss in it (1: the lower the better)",
         "rank correlation",
         Tolerance(absolute=0.3),
     ),
@@ -366,7 +370,7 @@ def report_settings(v: Values) -> Sequence[str]:
 def remedies(v: Values) -> Mapping[str, Any]:
     """Which remedies, each by itself, made samples clearly more varied and closer to real faces too."""
     tried = {
-        "fewer epochs": ("report", "report_few_epochs"),
+        "fewer steps": ("report", "report_few_epochs"),
         "half the width": ("report_few_epochs", "report_half_width"),
     }
     return {
@@ -379,7 +383,7 @@ def remedies(v: Values) -> Mapping[str, Any]:
 
 
 def cured(v: Values) -> Sequence[str]:
-    arms, enough = {"fewer epochs": "report_few_epochs", "half the width": "report_half_width"}, 0.9
+    arms, enough = {"fewer steps": "report_few_epochs", "half the width": "report_half_width"}, 0.9
     if v["report.diversity"] >= enough * v["dcgan.diversity"]:
         verdict = "no_collapse"
     elif any(v[f"{arms[name]}.diversity"] >= enough * v["dcgan.diversity"] for name in v["remedies"]):
@@ -436,8 +440,8 @@ READINGS = {
     "loss_and_quality": Reading(
         loss_and_quality,
         {
-            "correlation": "Over {gan.d_loss_fcd_correlation.n:plural epoch} of one GAN its FCD after an epoch has a "
-            "rank correlation of {gan.d_loss_fcd_correlation} with D's mean loss in it and of "
+            "correlation": "Over {gan.d_loss_fcd_correlation.n:plural evaluation} in the course of training its FCD "
+            "has a rank correlation of {gan.d_loss_fcd_correlation} with D's mean loss since the one before and of "
             "{gan.g_loss_fcd_correlation} with G's (1: the lower the loss, the closer the images).",
             "d_lower": "As images get closer D's loss falls.",
             "d_higher": "As images get closer D's loss rises.",
@@ -450,7 +454,7 @@ READINGS = {
             "drifts in the same training correlates.",
             "as_usual": "Both can be read as usual here, the lower the better; but whatever drifts in the same "
             "training correlates.",
-            "few": "Over so few epochs a correlation may be chance.",
+            "few": "Over so few a correlation may be chance.",
         },
     ),
     "recipes": Reading(
@@ -569,7 +573,7 @@ READINGS = {
         {
             "whole": "Under the report's settings samples have a diversity of {report.diversity} (test images: 1) and "
             "an FCD of {report.fcd}; under DCGAN's a diversity of {dcgan.diversity}.",
-            "remedied": "After half of the epochs it is {report_few_epochs.diversity}, with an FCD of "
+            "remedied": "After half of the steps it is {report_few_epochs.diversity}, with an FCD of "
             "{report_few_epochs.fcd}. After as few at half the width it is {report_half_width.diversity}, with an FCD "
             "of {report_half_width.fcd}.",
             "no_collapse": "There was no collapse to cure.",
@@ -588,7 +592,7 @@ READINGS = {
             "thirds": "Under the report's settings, from the middle to the last third of training, G's loss goes from "
             "{report.g_loss_middle} to {report.g_loss_end} nats. D's lead, the mean logit of real images less that of "
             "fakes, goes from {report.d_lead_middle} to {report.d_lead_end}. The FCD was {report_few_epochs.fcd} "
-            "after half of the epochs and is {report.fcd} at the end.",
+            "after half of the steps and is {report.fcd} at the end.",
             "strong": "So G's loss rises while D gains, and the images did not get worse.",
             "worse": "So G's loss rises while D gains, but the images got worse, too.",
             "no_lead": "So G's loss rises, but D does not gain.",

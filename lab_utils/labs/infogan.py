@@ -30,50 +30,53 @@ class Settings:
     train_images: PositiveInt  # faces: the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
     side: Literal[32, 64]  # of a face, to which they are reduced
-    judge_epochs: PositiveInt  # these four as in notebooks 04 and 05, which then find the judge in the cache
+    judge_steps: PositiveInt  # these four as in notebooks 04 and 05, which then find the judge in the cache
     noise: PositiveInt  # dimensions of the noise beside the codes, for faces
     width: PositiveInt  # channels of the widest pictures of faces
     batch_size: PositiveInt  # faces
-    epochs: PositiveInt  # faces
+    steps: PositiveInt  # faces
+    evaluate_every: PositiveInt  # steps; faces
     train_digits: PositiveInt
     test_digits: PositiveInt
-    digit_judge_epochs: PositiveInt  # as in notebook 03
+    digit_judge_steps: PositiveInt  # as in notebook 03
     digit_noise: PositiveInt
     digit_width: PositiveInt
     digit_batch_size: PositiveInt
-    digit_epochs: PositiveInt
-    plain_digit_epochs: PositiveInt  # of the InfoGAN without neighbours
+    digit_steps: PositiveInt
+    digit_evaluate_every: PositiveInt  # steps
+    plain_digit_steps: PositiveInt  # of the InfoGAN without neighbours
     neighbours: PositiveInt  # of a digit, among which a walk goes on
     walk: PositiveInt  # steps from a digit to the one that should share its code
     agreement_weight: PositiveFloat  # of what neighbours share, beside the game's loss
     compared_digits: PositiveInt  # the first so many training digits, among which neighbours are looked for
     seeds: PositiveInt  # digits: SEED and the next ones, for the median
     reader_images: PositiveInt  # samples that a fresh reader of the codes is trained on; a fifth as many test it
-    reader_epochs: PositiveInt
+    reader_steps: PositiveInt  # of a reader of faces
+    digit_reader_steps: PositiveInt
     log_every: PositiveInt  # steps between two points of the training curves
 
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, side=32, judge_epochs=1, noise=100, width=8, batch_size=20, epochs=2,
-        train_digits=1000, test_digits=400, digit_judge_epochs=1, digit_noise=62, digit_width=8, digit_batch_size=100,
-        digit_epochs=2, plain_digit_epochs=1, neighbours=5, walk=3, agreement_weight=2.0,
-        compared_digits=1000, seeds=1, reader_images=500,
-        reader_epochs=1, log_every=2,
+        train_images=400, test_images=200, side=32, judge_steps=6, noise=100, width=8, batch_size=20, steps=40,
+        evaluate_every=20, train_digits=1000, test_digits=400, digit_judge_steps=8, digit_noise=62, digit_width=8,
+        digit_batch_size=100, digit_steps=20, digit_evaluate_every=10, plain_digit_steps=10, neighbours=5, walk=3,
+        agreement_weight=2.0, compared_digits=1000, seeds=1, reader_images=500, reader_steps=7, digit_reader_steps=2,
+        log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, side=32, judge_epochs=3, noise=100, width=32, batch_size=32, epochs=4,
-        train_digits=60_000, test_digits=10_000, digit_judge_epochs=3, digit_noise=62, digit_width=32,
-        digit_batch_size=128, digit_epochs=2, plain_digit_epochs=1, neighbours=10, walk=3, agreement_weight=2.0,
-        compared_digits=20_000,
-        seeds=1, reader_images=5_000, reader_epochs=2, log_every=10,
+        train_images=12_000, test_images=10_000, side=32, judge_steps=549, noise=100, width=32, batch_size=32,
+        steps=1468, evaluate_every=367, train_digits=60_000, test_digits=10_000, digit_judge_steps=1440, digit_noise=62,
+        digit_width=32, digit_batch_size=128, digit_steps=936, digit_evaluate_every=468, plain_digit_steps=468,
+        neighbours=10, walk=3, agreement_weight=2.0, compared_digits=20_000, seeds=1, reader_images=5_000,
+        reader_steps=156, digit_reader_steps=66, log_every=10,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, side=64, judge_epochs=8, noise=100, width=128, batch_size=64,
-        epochs=8, train_digits=60_000, test_digits=10_000, digit_judge_epochs=8, digit_noise=62, digit_width=64,
-        digit_batch_size=128, digit_epochs=8, plain_digit_epochs=4, neighbours=10, walk=3, agreement_weight=2.0,
-        compared_digits=60_000,
-        seeds=5, reader_images=20_000, reader_epochs=4, log_every=10,
+        train_images=40_000, test_images=10_000, side=64, judge_steps=5000, noise=100, width=128, batch_size=64,
+        steps=5000, evaluate_every=625, train_digits=60_000, test_digits=10_000, digit_judge_steps=3840, digit_noise=62,
+        digit_width=64, digit_batch_size=128, digit_steps=3744, digit_evaluate_every=468, plain_digit_steps=1872,
+        neighbours=10, walk=3, agreement_weight=2.0, compared_digits=60_000, seeds=5, reader_images=20_000,
+        reader_steps=1248, digit_reader_steps=264, log_every=10,
     ),
 }  # fmt: skip
 
@@ -402,43 +405,44 @@ FACES = Reading(
 )
 
 
-def ahead(v: Values) -> float | None:
-    """How far the accuracy with neighbours was ahead after as many epochs as plain InfoGAN; None for no epoch."""
-    same = min(v["plain_epochs"], len(v["accuracies_by_epoch"]))
-    return v["accuracies_by_epoch"][same - 1] - v["infogan_plain.accuracy"] if same else None
+def meanwhile(v: Values) -> float | None:
+    """The accuracy with neighbours after as many steps as plain InfoGAN; None if it was not measured then."""
+    return dict(zip(v["evaluated"], v["accuracies"], strict=True)).get(v["plain_steps"])
+
+
+def leads(v: Values, margin: float) -> bool:
+    """Whether the accuracy with neighbours was then ahead by more than the margin."""
+    then = meanwhile(v)
+    return then is not None and then - v["infogan_plain.accuracy"] > margin
 
 
 def rule_neighbours(v: Values) -> list[str]:
-    lead = ahead(v)
-    said = ["plain"] if lead is None else ["plain", "beside"]
-    if lead is not None and lead > 0.05 and v["plain_left"] < 0.7:
+    said = ["plain"] if meanwhile(v) is None else ["plain", "beside"]
+    if leads(v, 0.05) and v["plain_left"] < 0.7:
         said.append("obeyed")
     return [*said, *(["paper"] if v["infogan_plain.accuracy"] < 0.9 else [])]
 
 
 def of_neighbours(v: Values) -> dict[str, Any]:
-    same = min(v["plain_epochs"], len(v["accuracies_by_epoch"]))
-    beside = {"same_epochs": same, "beside": v["accuracies_by_epoch"][same - 1]} if same else {}
-    return {"ln10": math.log(10)} | beside
+    return {"ln10": math.log(10), "beside": meanwhile(v)}
 
 
 NEIGHBOURS = Reading(
     rule_neighbours,
     {
-        "plain": "Plain InfoGAN reaches {infogan_plain.accuracy:.1%} after {plain_epochs:plural epoch}.",
-        "beside": "With neighbours it was {beside:.1%} after {same_epochs:plural epoch}; each is one run from one "
-        "seed.",
+        "plain": "Plain InfoGAN reaches {infogan_plain.accuracy:.1%} after {plain_steps:plural step}.",
+        "beside": "With neighbours it was {beside:.1%} after as many; each is one run from one seed.",
         "obeyed": "And yet Q leaves only {plain_left:.2f} of {ln10:.2f} nats of the plain code open: an obeyed code "
         "is not yet a meaningful one.",
         "paper": "The method's authors report an error of 5 % for plain InfoGAN. This run, with smaller networks and "
-        "{plain_epochs:plural epoch}, neither shows nor refutes that.",
+        "{plain_steps:plural step}, neither shows nor refutes that.",
     },
     of_neighbours,
 )
 
 
 def rule_meaning(v: Values) -> list[str]:
-    return ["two_numbers", *(["neighbours"] if (ahead(v) or 0) > 0.1 else [])]
+    return ["two_numbers", *(["neighbours"] if leads(v, 0.1) else [])]
 
 
 MEANING = Reading(

@@ -35,28 +35,29 @@ class Settings:
 
     train_images: PositiveInt  # the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
-    judge_epochs: PositiveInt  # these three as in notebook 01, which then finds the judge in the cache
+    judge_steps: PositiveInt  # these three as in notebook 01, which then finds the judge in the cache
     latent: PositiveInt
     width: PositiveInt  # channels of the first convolution
     batch_size: PositiveInt
     learning_rate: PositiveFloat  # peak of the one-cycle schedule
-    epochs: PositiveInt  # of each weight
+    steps: PositiveInt  # of each weight
+    evaluate_every: PositiveInt  # steps
     more_weights: tuple[NonNegativeFloat, ...]  # beside WEIGHTS, for tables and the rate-distortion curve
     log_every: PositiveInt  # batches between two points of the training curve
 
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, judge_epochs=1, latent=50, width=8, batch_size=50, learning_rate=2e-3,
-        epochs=3, more_weights=(10.0,), log_every=2,
+        train_images=400, test_images=200, judge_steps=6, latent=50, width=8, batch_size=50, learning_rate=2e-3,
+        steps=24, evaluate_every=8, more_weights=(10.0,), log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, judge_epochs=3, latent=50, width=16, batch_size=100,
-        learning_rate=3e-3, epochs=5, more_weights=(), log_every=10,
+        train_images=12_000, test_images=10_000, judge_steps=549, latent=50, width=16, batch_size=100,
+        learning_rate=3e-3, steps=585, evaluate_every=117, more_weights=(), log_every=10,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, judge_epochs=8, latent=50, width=64, batch_size=100,
-        learning_rate=1e-4, epochs=100, more_weights=(0.1, 3.0, 10.0, 30.0), log_every=10,
+        train_images=40_000, test_images=10_000, judge_steps=5000, latent=50, width=64, batch_size=100,
+        learning_rate=1e-4, steps=40_000, evaluate_every=400, more_weights=(0.1, 3.0, 10.0, 30.0), log_every=10,
     ),
 }  # fmt: skip
 
@@ -122,15 +123,15 @@ METRICS = {
 }
 
 
-# What is said of the training. Notes: elbo_first, elbo_highest and elbo_last, the −ELBO on test images over the epochs
-# of weight 0; kl_hundred and loss_hundred, KL term and −ELBO at the end of training at weight 100.
+# What is said of the training. Notes: elbo_first, elbo_highest and elbo_last, the −ELBO on test images in the course of
+# training at weight 0; kl_hundred and loss_hundred, KL term and −ELBO at the end of training at weight 100.
 
 
 def objective_rule(v: Values) -> list[str]:
     first, highest, last = v["elbo_first"], v["elbo_highest"], v["elbo_last"]
     zero = "falls" if last <= first else "rises" if highest <= last else "peaks"
     return [
-        "one_epoch" if v["epochs"] == 1 else zero,
+        "one_look" if v["steps"] <= v["evaluate_every"] else zero,
         "met" if 100 * v["kl_hundred"] < 0.1 * v["loss_hundred"] else "apart",
     ]
 
@@ -218,7 +219,7 @@ READINGS = {
     "settings": always(
         "Images are of 64×64 pixels in [0, 1], half of them mirrored at random in training. z has {latent} "
         "dimensions. AdamW with a one-cycle rate that peaks at {learning_rate:g}, batches of {batch_size} images, "
-        "{epochs:plural epoch} for each weight."
+        "{steps:plural step} for each weight."
     ),
     "constant": always(
         "The constant that is left out everywhere below is D/2 · log 2π = {constant:,.0f} nats/image for D = "
@@ -228,15 +229,16 @@ READINGS = {
     "objective": Reading(
         objective_rule,
         {
-            "one_epoch": "At weight 0 the KL term does not count, and nothing holds it down: the negative ELBO on test "
-            "images is {elbo_last:.0f} nats/image after the only epoch.",
+            "one_look": "At weight 0 the KL term does not count, and nothing holds it down: the negative ELBO on test "
+            "images is {elbo_last:.0f} nats/image at the end.",
             "falls": "At weight 0 the KL term does not count. Even so the negative ELBO on test images goes down, "
-            "from {elbo_first:.0f} nats/image after the first epoch to {elbo_last:.0f} after the last.",
+            "from {elbo_first:.0f} nats/image after {evaluate_every:plural step} to {elbo_last:.0f} at the end.",
             "rises": "At weight 0 the KL term does not count, and nothing holds it down: the negative ELBO on test "
-            "images rises from {elbo_first:.0f} nats/image after the first epoch to {elbo_last:.0f} after the last.",
+            "images rises from {elbo_first:.0f} nats/image after {evaluate_every:plural step} to {elbo_last:.0f} at "
+            "the end.",
             "peaks": "At weight 0 the KL term does not count, and nothing holds it down: the negative ELBO on test "
-            "images is {elbo_first:.0f} nats/image after the first epoch, {elbo_highest:.0f} at its highest and "
-            "{elbo_last:.0f} after the last.",
+            "images is {elbo_first:.0f} nats/image after {evaluate_every:plural step}, {elbo_highest:.0f} at its "
+            "highest and {elbo_last:.0f} at the end.",
             "met": "At weight 100 objective and negative ELBO come together, because hardly any KL is left that "
             "could be weighed: {kl_hundred} nats/image at the end.",
             "apart": "At weight 100 objective and negative ELBO have not come together: the KL term is still "

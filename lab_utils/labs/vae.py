@@ -14,16 +14,17 @@ class Settings:
 
     train_images: PositiveInt  # the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
-    judge_epochs: PositiveInt  # these three as in notebook 02, which then finds the judge in the cache
+    judge_steps: PositiveInt  # these three as in notebook 02, which then finds the judge in the cache
     latent: PositiveInt
     width: PositiveInt  # channels of the first convolution; 64 is the coursework's
     batch_size: PositiveInt
     learning_rate: PositiveFloat  # peak of the one-cycle schedule
-    epochs: PositiveInt
+    steps: PositiveInt
+    evaluate_every: PositiveInt  # steps
     first_beta: PositiveFloat  # weight of the KL term at the start, falling to 1 over the first half of training
     small_width: PositiveInt  # of the two networks that show report C's parametrisation
     small_images: PositiveInt  # that they see, the first so many of the training images
-    small_epochs: PositiveInt  # times
+    small_steps: PositiveInt
     importance_images: PositiveInt  # test images of the importance-weighted bound
     importance_samples: PositiveInt  # and draws of z for each
     log_every: PositiveInt  # batches between two points of the training curve
@@ -31,18 +32,21 @@ class Settings:
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, judge_epochs=1, latent=128, width=8, batch_size=50, learning_rate=3e-3,
-        epochs=3, first_beta=5.0, small_width=8, small_images=400, small_epochs=1, importance_images=20,
+        train_images=400, test_images=200, judge_steps=6, latent=128, width=8, batch_size=50, learning_rate=3e-3,
+        steps=24, evaluate_every=8, first_beta=5.0, small_width=8, small_images=400, small_steps=8,
+        importance_images=20,
         importance_samples=4, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, judge_epochs=3, latent=128, width=24, batch_size=64,
-        learning_rate=4e-3, epochs=7, first_beta=5.0, small_width=16, small_images=6000, small_epochs=1,
+        train_images=12_000, test_images=10_000, judge_steps=549, latent=128, width=24, batch_size=64,
+        learning_rate=4e-3, steps=1281, evaluate_every=183, first_beta=5.0, small_width=16, small_images=6000,
+        small_steps=93,
         importance_images=200, importance_samples=20, log_every=10,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, judge_epochs=8, latent=128, width=64, batch_size=64,
-        learning_rate=2e-3, epochs=60, first_beta=5.0, small_width=64, small_images=40_000, small_epochs=5,
+        train_images=40_000, test_images=10_000, judge_steps=5000, latent=128, width=64, batch_size=64,
+        learning_rate=2e-3, steps=37_500, evaluate_every=625, first_beta=5.0, small_width=64, small_images=40_000,
+        small_steps=3125,
         importance_images=1000, importance_samples=100, log_every=10,
     ),
 }  # fmt: skip
@@ -155,12 +159,12 @@ CODE = Reading(
         "most_units": "Of the {latent} dimensions of the code {vae.active_units} are in use, nine in ten or more.",
         "few_units": "Of the {latent} dimensions of the code {vae.active_units} are in use; this training has not "
         "opened the others.",
-        "test_higher": "In the last epoch the reconstruction term is {drift:,.0f} nats higher on test images than its "
-        "mean over the training batches.",
-        "test_lower": "In the last epoch the reconstruction term is {drift:,.0f} nats lower on test images than its "
-        "mean over the training batches, which met the earlier weights of that epoch, too.",
-        "test_alike": "In the last epoch the reconstruction term on test images equals its mean over the training "
-        "batches to half a nat.",
+        "test_higher": "Over the last {evaluate_every:plural step} the reconstruction term is {drift:,.0f} nats higher "
+        "on test images than its mean over the training batches.",
+        "test_lower": "Over the last {evaluate_every:plural step} the reconstruction term is {drift:,.0f} nats lower "
+        "on test images than its mean over the training batches, which met the earlier weights, too.",
+        "test_alike": "Over the last {evaluate_every:plural step} the reconstruction term on test images equals its "
+        "mean over the training batches to half a nat.",
         "bounds": "On the first {vae.iwae_bound.n} test images the ELBO is {elbo_few:,.0f} nats. With "
         "{importance_samples:plural draw} of z for each of them the importance-weighted bound is "
         "{vae.iwae_bound:,.0f}.",
@@ -275,10 +279,10 @@ FLOOR = Reading(
         "had hidden it.",
         "best": "With the best σ the code of the model above carries {vae.kl:.0f} nats.",
         "worse": "By the objective that both minimise, report C's parametrisation is {apart:.1f} nats/image worse over "
-        "the last epoch.",
+        "their training.",
         "better": "By the objective that both minimise, report C's parametrisation is {apart:.1f} nats/image better "
-        "over the last epoch.",
-        "as_good": "By the objective that both minimise, the two parametrisations do not differ over the last epoch.",
+        "over their training.",
+        "as_good": "By the objective that both minimise, the two parametrisations do not differ over their training.",
     },
     lambda v: {"floor": v["latent"] / 2, "apart": abs(v["report_worse_by"])},
 )

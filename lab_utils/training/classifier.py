@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lab_utils import config, sources
 from lab_utils.clock import spend
-from lab_utils.data.augment import noisy, shifted, shifted_and_mirrored
+from lab_utils.data.augment import Augment, moved_if_few, noisy, shifted, shifted_and_mirrored
 from lab_utils.data.batches import to_unit
 from lab_utils.files import digest, write_whole
 from lab_utils.models.classifier import DigitClassifier, FaceClassifier
@@ -52,31 +52,43 @@ FACE_READER = replace(FACES, name="face code reader", criterion=F.cross_entropy,
 
 @spend("metrics")
 def train_classifier(
-    run: Run, name: str, images: Tensor, labels: Tensor, epochs: int, kind: Kind = DIGITS, **arguments: Any
+    run: Run, name: str, images: Tensor, labels: Tensor, steps: int, kind: Kind = DIGITS, **arguments: Any
 ) -> nn.Module:
     """A classifier trained on images (uint8 or [0, 1], N×C×H×W) and labels, ready to evaluate.
 
-    Labels are classes (int64, N) for digits, attributes (float32 0 and 1, N×K) for faces. ``arguments`` are the
-    network's. KeyboardInterrupt if it was interrupted: a classifier trained by half measures nothing.
+    Labels are classes (int64, N) for digits, attributes (float32 0 and 1, N×K) for faces. ``arguments`` are those of
+    :func:`fit_classifier`. KeyboardInterrupt if it was interrupted: a classifier trained by half measures nothing.
     """
-    model, history = fit_classifier(run, name, images, labels, epochs, kind, **arguments)
-    if len(history.epochs) < epochs:
+    model, history = fit_classifier(run, name, images, labels, steps, kind, **arguments)
+    if history.stretches.empty or history.stretches["step"].iloc[-1] < steps:
         raise KeyboardInterrupt
     return model.eval()
 
 
 def fit_classifier(
-    run: Run, name: str, images: Tensor, labels: Tensor, epochs: int, kind: Kind, log_every: int = 10, **arguments: Any
+    run: Run,
+    name: str,
+    images: Tensor,
+    labels: Tensor,
+    steps: int,
+    kind: Kind,
+    *,
+    augment: Augment | None = None,
+    log_every: int = 10,
+    **arguments: Any,
 ) -> tuple[nn.Module, History]:
-    """The same with its history, one point of the curve every ``log_every`` batches."""
+    """The same with its history, one point of the curve every ``log_every`` steps.
+
+    ``augment`` changes uint8 images at each draw, before ``kind.augment`` does; ``arguments`` are the network's.
+    """
     model = run.build(f"{name} weights", kind.make, **arguments)
-    batches = Batches((images, labels), min(kind.batch_size, len(images)), run.rng(f"{name} order"))
-    optimizer, rate = one_cycle_adamw(model, kind.max_lr, epochs * batches.per_epoch)
+    batches = Batches((images, labels), min(kind.batch_size, len(images)), run.rng(f"{name} order"), augment)
+    optimizer, rate = one_cycle_adamw(model, kind.max_lr, steps)
     step = classifier_step(
         model, optimizer, run, run.rng(f"{name} dropout"), kind.criterion, kind.augment, kind.dropout
     )
     watching = Watching(log_every=log_every)
-    return model, fit(step, batches, epochs, name=name, after_step=rate.step, watching=watching)
+    return model, fit(step, batches, steps, name=name, after_step=rate.step, watching=watching)
 
 
 def classifier_step(
@@ -110,26 +122,33 @@ def classifier_step(
     return step
 
 
-def digit_judge(run: Run, images: Tensor, labels: Tensor, epochs: int, cache: Path = config.CACHE) -> nn.Module:
+def digit_judge(run: Run, images: Tensor, labels: Tensor, steps: int, cache: Path = config.CACHE) -> nn.Module:
     """The judge of a digit source: logits of ten classes. From the cache if there is one (see :func:`cached`)."""
-    return cached(run, DIGITS, images, labels, epochs, cache)
+    return cached(run, DIGITS, images, labels, steps, cache, augment=moved_if_few(images))
 
 
-def face_judge(run: Run, images: Tensor, attributes: Tensor, epochs: int, cache: Path = config.CACHE) -> nn.Module:
+def face_judge(run: Run, images: Tensor, attributes: Tensor, steps: int, cache: Path = config.CACHE) -> nn.Module:
     """The judge of a face source: a logit for each attribute. From the cache if there is one (see :func:`cached`)."""
     arguments = {"attributes": attributes.shape[1], "side": images.shape[-1]}
-    return cached(run, FACES, images, attributes, epochs, cache, **arguments)
+    return cached(run, FACES, images, attributes, steps, cache, **arguments)
 
 
 def cached(
-    run: Run, kind: Kind, images: Tensor, labels: Tensor, epochs: int, cache: Path, **arguments: Any
+    run: Run,
+    kind: Kind,
+    images: Tensor,
+    labels: Tensor,
+    steps: int,
+    cache: Path,
+    augment: Augment | None = None,
+    **arguments: Any,
 ) -> nn.Module:
     """A classifier from the cache, if one was trained on the same data in the same way, else trained and put there."""
     run = replace(run, seed=JUDGE_SEED)
     facts = {
         "data": [hashlib.sha256(t.contiguous().cpu().numpy()).hexdigest() for t in (images, labels)],
         "code": sources.closure([f"import {__name__}"]),
-        "run": [device_name(run.device), str(run.precision), torch.get_num_threads(), torch.__version__, epochs],
+        "run": [device_name(run.device), str(run.precision), torch.get_num_threads(), torch.__version__, steps],
     }
     path = cache / f"{kind.name.replace(' ', '-')}-{digest(facts)[:16]}.safetensors"
     if path.exists():
@@ -137,6 +156,6 @@ def cached(
         model.load_state_dict(load_file(path, device=str(run.device)))
         print(f"{kind.name}: from the cache ({path.name})")
         return model.eval()
-    model = train_classifier(run, kind.name, images, labels, epochs, kind, **arguments)
+    model = train_classifier(run, kind.name, images, labels, steps, kind, augment=augment, **arguments)
     write_whole(path, save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
     return model

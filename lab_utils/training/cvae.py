@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lab_utils.data.augment import Augment
 from lab_utils.data.batches import to_unit
 from lab_utils.losses import bernoulli_nll
 from lab_utils.models.cvae import one_hot
@@ -72,14 +73,15 @@ def train_completion(
     nll: Nll,
     *,
     name: str,
-    epochs: int,
+    steps: int,
     batch_size: int,
     max_lr: float,
     purpose: str | None = None,
+    augment: Augment | None = None,
     **watching: Any,
 ) -> History:
     """Train the deterministic completion as :func:`lab_utils.training.vae.train_vae` trains its rival."""
-    batches = Batches(tensors, batch_size, run.rng(f"{name if purpose is None else purpose} order"))
-    optimizer, rate = one_cycle_adamw(model, max_lr, epochs * batches.per_epoch)
+    batches = Batches(tensors, batch_size, run.rng(f"{name if purpose is None else purpose} order"), augment)
+    optimizer, rate = one_cycle_adamw(model, max_lr, steps)
     step = completion_step(model, optimizer, run, nll)
-    return fit(step, batches, epochs, name=name, after_step=rate.step, watching=Watching(**watching))
+    return fit(step, batches, steps, name=name, after_step=rate.step, watching=Watching(**watching))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lab_utils import losses
-from lab_utils.data.augment import mirrored
+from lab_utils.data.augment import Augment, mirrored
 from lab_utils.data.batches import by_parts, to_signed
 from lab_utils.models.gan import Discriminator, Generator
 from lab_utils.run import Run, autocast, evaluating, noise
@@ -172,7 +172,7 @@ def gan_step(game: Game) -> Step:
     """A step of the game: the discriminator's turns, each on its share of the batch, then the generator's.
 
     A batch is uint8 images, then what ``condition`` and ``on_real`` want of them; a recipe with several discriminator
-    steps divides it among them, so that an epoch shows each image once. The condition says what the generator is told
+    steps divides it among them, so that each image is shown once. The condition says what the generator is told
     and what the heads read; ``on_real(discriminator, *batch)`` adds terms of real images alone.
 
     The step returns the losses ``discriminator`` and ``generator``, the mean logits ``real`` and ``fake``, and each
@@ -267,30 +267,35 @@ def train_gan(
     recipe: Recipe,
     *,
     name: str,
-    epochs: int,
+    steps: int,
     batch_size: int,
     condition: Condition | None = None,
     on_real: OnReal | None = None,
     purposes: tuple[str, str] = ("game", "order"),
+    augment: Augment | None = None,
+    every: int | None = None,
     log_every: int = 10,
     **watching: Any,
 ) -> History:
     """Train a pair of networks by a recipe on ``tensors``: uint8 images, then what ``condition`` wants of them.
 
-    ``batch_size`` is that of a discriminator's turn; as many points are logged to an epoch whatever a step takes.
-    ``purposes`` name the random streams of the game (noise and conditions) and of the order of images. ``watching`` is
-    that of :class:`lab_utils.training.fit.Watching`. A game that fails ends early with the weights from before the
-    epoch that failed, and ``History.ended`` says why.
+    ``steps`` and ``every`` (of :class:`lab_utils.training.fit.Watching`, as ``watching`` is) count batches of
+    ``batch_size`` real images, each a turn of the discriminator's: the budget is the images shown, whatever a recipe
+    makes of them, and as many points are logged. ``augment`` changes the images at each draw. ``purposes`` name the
+    random streams of the game (noise and conditions) and of the order of images. A game that fails ends early with the
+    weights from before the stretch that failed, and ``History.ended`` says why.
     """
     rng, order = map(run.rng, purposes)
     step = gan_step(Game(gan, run, rng, recipe, condition or nothing(), on_real))
-    log_every = max(1, log_every // recipe.discriminator_steps)
+    turns = recipe.discriminator_steps
+    every = every and max(1, every // turns)
+    watching = Watching(every, log_every=max(1, log_every // turns), **watching)
     return fit(
         step,
-        Batches(tensors, batch_size * recipe.discriminator_steps, order),
-        epochs,
+        Batches(tensors, batch_size * turns, order, augment),
+        steps // turns,
         name=name,
         after_step=gan.after_step,
-        watching=Watching(**watching, log_every=log_every),
+        watching=watching,
         restore_on_failure=gan.networks,
     )

@@ -68,7 +68,7 @@ def sampled(gan: Gan, codes: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def information_bound(
-    run: Run, name: str, images: Tensor, codes: Tensor, epochs: int, kind: Kind, **arguments: Any
+    run: Run, name: str, images: Tensor, codes: Tensor, steps: int, kind: Kind, **arguments: Any
 ) -> Tensor:
     """A lower bound on I(c; x), in nats, from a fresh reader Q′ that took no part in the game: its terms, one an image.
 
@@ -76,6 +76,6 @@ def information_bound(
     on the first sixth, with noise in every pixel of both. ``arguments`` are those of the reader's network.
     """
     held = len(images) // 6
-    reader = train_classifier(run, name, images[held:], codes[held:], epochs, kind, **arguments)
+    reader = train_classifier(run, name, images[held:], codes[held:], steps, kind, **arguments)
     x = noisy(to_unit(images[:held]), run.rng(f"{name} test"))
     return code_information(logits_of(reader, x), codes[:held])

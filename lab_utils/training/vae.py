@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lab_utils.data.augment import mirrored
+from lab_utils.data.augment import Augment, mirrored
 from lab_utils.data.batches import Prepare, to_unit
 from lab_utils.losses import kl_to_standard_normal
 from lab_utils.run import Run, autocast, noise
@@ -62,11 +62,12 @@ def train_vae(
     nll: Nll,
     *,
     name: str,
-    epochs: int,
+    steps: int,
     batch_size: int,
     max_lr: float,
     prepare: Prepare = unconditional,
     mirror: bool = False,
+    augment: Augment | None = None,
     betas: tuple[float, float] = (1.0, 1.0),
     purpose: str | None = None,
     after_step: Callable[[], object] | None = None,
@@ -87,11 +88,10 @@ def train_vae(
         x, *c = prepare(*batch)
         return (mirrored(x, rngs["mirror"]) if mirror else x), *c
 
-    batches = Batches(tensors, batch_size, rngs["order"])
-    total = epochs * batches.per_epoch
-    optimizer, rate = one_cycle_adamw(model, max_lr, total)
+    batches = Batches(tensors, batch_size, rngs["order"], augment)
+    optimizer, rate = one_cycle_adamw(model, max_lr, steps)
     beta = torch.ones((), device=run.device)
-    change_beta = anneal(beta, *betas, total)
+    change_beta = anneal(beta, *betas, steps)
 
     def advance() -> None:
         rate.step()
@@ -100,4 +100,4 @@ def train_vae(
             after_step()
 
     step = vae_step(model, optimizer, run, rngs["z"], nll, seen, beta)
-    return fit(step, batches, epochs, name=name, after_step=advance, watching=Watching(**watching))
+    return fit(step, batches, steps, name=name, after_step=advance, watching=Watching(**watching))
