@@ -58,7 +58,7 @@ def faces(nats, bound=0.69, squares=LIT, judge=0.88):
 
 def plain(accuracy=0.29, accuracies=(0.78, 0.85), left=0.04, steps=468):
     evaluated = [468 * (i + 1) for i in range(len(accuracies))]
-    run = {"plain_steps": steps, "evaluated": evaluated, "accuracies": list(accuracies), "plain_left": left}
+    run = {"plain_steps": steps, "evaluated": evaluated, "meanwhile": list(accuracies), "plain_left": left}
     return bounds() | run | {"infogan_plain.accuracy": accuracy}
 
 

@@ -407,7 +407,7 @@ FACES = Reading(
 
 def meanwhile(v: Values) -> float | None:
     """The accuracy with neighbours after as many steps as plain InfoGAN; None if it was not measured then."""
-    return dict(zip(v["evaluated"], v["accuracies"], strict=True)).get(v["plain_steps"])
+    return dict(zip(v["evaluated"], v["meanwhile"], strict=True)).get(v["plain_steps"])
 
 
 def leads(v: Values, margin: float) -> bool:
