@@ -140,6 +140,28 @@ def test_distortion_is_small(run, bar):
     assert angle.abs().max() > math.radians(5)
 
 
+def test_digits_are_moved_by_little_and_stay_bytes(run, bar):
+    digits = (255 * bar).round().byte()
+    moved = augment.moved(digits, run.rng("order"))
+    assert (moved.dtype, moved.shape) == (torch.uint8, digits.shape)
+    centre, angle = moments(moved.float())
+    assert centre.abs().max() < 1.5  # pixels
+    assert (centre.amax(0) > 0.5).all()  # in each direction, either way
+    assert (centre.amin(0) < -0.5).all()
+    assert angle.abs().max() < math.radians(20)  # a turn and a shear at once
+    assert angle.amin() < -math.radians(4)
+    assert angle.amax() > math.radians(4)
+    ink = moved.float().sum((1, 2, 3)) / digits[0].float().sum()
+    assert 0.8 < ink.min() < 0.95  # smaller and larger
+    assert 1.05 < ink.max() < 1.25
+    assert len(moved.flatten(1).unique(dim=0)) == len(moved)  # each in its own way
+    assert torch.equal(moved, augment.moved(digits, run.rng("order")))
+    assert not augment.moved(torch.zeros_like(digits), run.rng("order")).any()
+    white = augment.moved(torch.full_like(digits, 255), run.rng("order"))
+    assert white.flatten(1).amin(1).float().mean() < 128  # what comes in from outside is black
+    assert white[:, :, 6:22, 6:22].eq(255).all()
+
+
 HEADS = {"real": 1, "code": 6}  # a code of 4 and two continuous ones
 
 

@@ -194,34 +194,71 @@ def test_history_holds_means_per_stretch_and_every_nth_step(run):
 
 def test_a_small_set_trains_as_long_as_a_large_one(run):
     """So many steps in the same stretches, whatever the data; how often it then passed is the epoch."""
+    watching = Watching(every=2, log_every=1)
+    histories = {n: fit(counting_step(range(6)), zeros(run, n), 6, name="toy", watching=watching) for n in (20, 30, 60)}
     for n, epochs in ((20, 3), (30, 2), (60, 1)):
-        history = fit(counting_step(range(6)), zeros(run, n), 6, name="toy", watching=Watching(every=4))
-        assert history.stretches["step"].tolist() == [4, 6]  # the last may be shorter
+        history = histories[n]
+        pd.testing.assert_frame_equal(history.curve, histories[60].curve)
+        pd.testing.assert_frame_equal(
+            history.stretches.drop(columns="epoch"), histories[60].stretches[["step", "train_loss"]]
+        )
+        assert history.stretches["epoch"].tolist() == pytest.approx([epochs / 3, 2 * epochs / 3, epochs])
         assert history.epochs == epochs
+    assert histories[20].stretches["step"].tolist() == [2, 4, 6]
 
 
-def test_images_are_augmented_anew_at_each_draw(run):
-    images = torch.arange(20, dtype=torch.uint8)
+@pytest.mark.parametrize(
+    ("every", "ends", "means"), [(3, [3, 6, 7], [1, 4, 6]), (5, [5, 7], [2, 5.5]), (9, [7], [3]), (None, [7], [3])]
+)
+def test_a_stretch_that_does_not_divide_the_steps_leaves_a_shorter_last_one(run, every, ends, means):
+    seen, evaluated = iter(range(7)), []  # an eighth step would find nothing
+    watching = Watching(every, evaluate=lambda: evaluated.append(1) or {}, log_every=1)
+    history = fit(counting_step(seen), zeros(run, 30), 7, name="toy", watching=watching)
+    assert next(seen, None) is None
+    assert history.stretches["step"].tolist() == ends
+    assert history.stretches["epoch"].tolist() == pytest.approx([end / 3 for end in ends])
+    assert history.stretches["train_loss"].tolist() == means
+    assert history.curve.to_dict("list") == {"step": [*range(1, 8)], "loss": [*range(7)]}
+    assert history.epochs == 2
+    assert len(evaluated) == len(ends)
+
+
+def test_the_order_goes_on_from_one_stretch_to_the_next(run):
+    """A stretch may end in the middle of an epoch; every image is still seen once in each."""
     seen = []
-    change = lambda part, rng: part + torch.randint(0, 99, part.shape, generator=rng).byte()  # noqa: E731
-    for _ in range(2):
-        batches = iter(Batches((images,), 10, run.rng("order"), change))
-        seen.append([next(batches)[0] for _ in range(4)])
-    assert all(map(torch.equal, *seen))
-    assert len({tuple(part.tolist()) for part in seen[0]}) == 4
+    step = lambda images: seen.append(images) or {"loss": torch.tensor(0.0)}  # noqa: E731
+    fit(step, Batches((torch.arange(30),), 10, run.rng("order")), 6, name="toy", watching=Watching(every=2))
+    for epoch in (seen[:3], seen[3:]):
+        assert sorted(torch.cat(epoch).tolist()) == list(range(30))
 
 
-def test_few_digits_are_moved_a_little_and_many_are_not(run):
-    images = torch.zeros(100, 1, 28, 28, dtype=torch.uint8)
-    images[:, :, 8:20, 12:16] = 250
-    moved = augment.moved(images, run.rng("a"))
-    assert (moved.dtype, moved.shape) == (torch.uint8, images.shape)
-    assert not torch.equal(moved, images)
-    rows = torch.arange(28.0)
-    ink = moved.float().sum((1, 3))
-    assert ((ink * rows).sum(1) / ink.sum(1) - 13.5).abs().max() < 3
+def brighter(images, rng):
+    """Each pixel by an amount of its own."""
+    return images + torch.randint(1, 99, images.shape, generator=rng, device=rng.device).byte()
+
+
+def test_images_are_changed_anew_at_each_draw_from_the_stream_of_their_order(run):
+    images, labels = torch.zeros(20, 1, 4, 4, dtype=torch.uint8), torch.arange(20)
+    drawn = list(itertools.islice(Batches((images, labels), 10, run.rng("order"), brighter), 4))
+    order = run.rng("order")
+    expected = [
+        (brighter(part, order), own) for _ in range(2) for part, own in batches.shuffled((images, labels), 10, order)
+    ]
+    for batch, by_hand in zip(drawn, expected, strict=True):
+        assert all(map(torch.equal, batch, by_hand))
+    once, again = (
+        {n: x for xs, ns in half for n, x in zip(ns.tolist(), xs, strict=True)} for half in (drawn[:2], drawn[2:])
+    )
+    assert set(once) == set(again) == set(range(20))
+    assert not any(torch.equal(once[n], again[n]) for n in once)
+    assert not images.any()  # the split itself stays as it was
+
+
+def test_few_digits_are_moved_and_many_are_not():
+    assert augment.moved_if_few(torch.empty(1)) is augment.moved
     assert augment.moved_if_few(torch.empty(9_999)) is augment.moved
     assert augment.moved_if_few(torch.empty(10_000)) is None
+    assert augment.moved_if_few(torch.empty(60_000)) is None
 
 
 def test_headless_prints_one_line_per_stretch(run, capsys):
@@ -566,6 +603,19 @@ def test_a_completion_and_its_rival_see_the_same_digits_in_the_same_order(run, b
         with_quarter(*batch)[1] for batch in itertools.islice(Batches(blobs, 50, run.rng("completion order")), 4)
     ]
     assert all(map(torch.equal, rows, expected))
+
+
+def test_a_whole_training_sees_images_as_they_are_changed(run, portraits, blobs):
+    model, _ = train_faces(run, portraits, Looking, augment=brighter)
+    expected = itertools.islice(Batches(portraits, 50, run.rng("toy order"), brighter), 8)
+    assert all(torch.equal(seen, batches.to_unit(x)) for (seen, _), (x, _) in zip(model.seen, expected, strict=True))
+    told = {"name": "toy", "steps": 4, "batch_size": 50, "max_lr": 1e-3, "every": 1, "log_every": 1}
+    curves = [
+        train_completion(run, run.build("w", QuarterNet), blobs, losses.bernoulli_nll, augment=how, **told).curve
+        for how in (brighter, brighter, None)
+    ]
+    pd.testing.assert_frame_equal(curves[0], curves[1], check_exact=True)
+    assert (curves[0]["loss"] != curves[2]["loss"]).all()
 
 
 @pytest.mark.parametrize("train", [train_vae, train_completion])
