@@ -247,7 +247,7 @@ NEIGHBOURS = Reading(
     {
         "trust": "The trustworthiness of the map is {vae.tsne_trustworthiness}.",
         "regions": "On the map the vote of 15 neighbours gets {attribute} right for {map_vote:.1%} of the points, "
-        "where the more frequent answer alone would be right for {majority:.1%}: the colours keep to regions.",
+        "where the more frequent answer alone would be right for {majority:.1%}: the colours are not spread at random.",
         "mixed": "On the map the vote of 15 neighbours gets {attribute} right for {map_vote:.1%} of the points, where "
         "the more frequent answer alone would be right for {majority:.1%}: as far as {attribute} goes, this is a cloud "
         "without structure.",
