@@ -81,6 +81,6 @@ class _Sentence(string.Formatter):
             return plural(value, format_spec.removeprefix("plural "))
         if format_spec == "list":
             return listed(list(value))
-        if not format_spec and isinstance(value, (int, float)):
-            return number(value)
-        return format(value, format_spec).replace("-", "−") if format_spec else str(value)
+        if not isinstance(value, (int, float)):
+            return format(value, format_spec)
+        return (format(value, format_spec) if format_spec else number(value)).replace("-", "−")

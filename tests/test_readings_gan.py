@@ -225,12 +225,12 @@ CLAIMS = [
     ("sharper", sharp(1.95, 0.22), PARTLY, ["1.950", "0.220", "overdoes"]),
     ("sharper", sharp(0.41, 0.4), UNDECIDED, ["0.410", "0.400", "near-tie"]),
     ("sharper", sharp(0.3, 0.4), FAILS, ["0.300", "0.400"]),
-    ("loss_and_quality", follow(0.2, -0.3), HOLDS, ["0.200", "-0.300", "D's loss goes its own way. G's loss goes"]),
+    ("loss_and_quality", follow(0.2, -0.3), HOLDS, ["0.200", "−0.300", "D's loss goes its own way. G's loss goes"]),
     (
         "loss_and_quality",
         follow(-0.96, 0.97),
         PARTLY,
-        ["-0.960", "0.970", "D's loss rises", "G's loss falls", "drift"],
+        ["−0.960", "0.970", "D's loss rises", "G's loss falls", "drift"],
     ),
     ("loss_and_quality", follow(0.6, 0.6), PARTLY, ["0.600", "D's loss falls"]),
     ("loss_and_quality", follow(0.9, 0.85), FAILS, ["0.900", "0.850", "D's loss falls", "G's loss falls", "drifts"]),
@@ -261,7 +261,7 @@ CLAIMS = [
     ("strong_discriminator", ending((4.0, 5.0), (6.0, 5.0)), PARTLY, ["6.000", "5.000"]),
     ("strong_discriminator", ending((4.0, 4.2), (6.0, 8.0)), UNDECIDED, ["4.200", "near-tie"]),
     ("strong_discriminator", ending((6.1, 4.5), (10.5, 8.0)), FAILS, ["6.100", "4.500", "10.50", "8.000"]),
-    ("strong_discriminator", ending((0.7, 0.9), (-0.1, 0.2)), HOLDS, ["-0.100", "0.200"]),  # D was behind
+    ("strong_discriminator", ending((0.7, 0.9), (-0.1, 0.2)), HOLDS, ["−0.100", "0.200"]),  # D was behind
 ]
 
 

@@ -785,7 +785,7 @@ def by_size(number: str, metric: str, **about) -> Claim:
     def rule(values: Values) -> list[str]:
         return ["large"] if values[metric] > 2 else ["other"] if values["02/a.loss"] > 2 else ["small"]
 
-    said = {"large": f"it is {{{metric}}}", "other": "the other is {02/a.loss}", "small": "neither"}
+    said = {"large": f"it is {{{metric}}}.", "other": "the other is {02/a.loss}", "small": "neither"}
     verdicts = {"large": HOLDS, "other": BEATEN, "small": FAILS}
     return Claim(f"Claim of {number}.", "A and B", Reading(rule, said), verdicts, (f"{number}/toy.1",), **about)
 
@@ -806,7 +806,7 @@ def ran(value: float | None, status: str = "ok", **data) -> dict:
     [
         ({}, ("needs notebook 01", NOT_RUN)),
         ({"n01_good": ran(3.0, status="failed")}, ("needs notebook 01", NOT_RUN)),
-        ({"n01_good": ran(3.0)}, ("it is 3.000", HOLDS)),  # the other notebook is not asked
+        ({"n01_good": ran(3.0)}, ("it is 3.000.", HOLDS)),  # the other notebook is not asked
         ({"n01_good": ran(1.0)}, ("needs notebook 02", NOT_RUN)),
         ({"n01_good": ran(1.0), "n02_other": ran(3.0, status="interrupted")}, ("needs notebook 02", NOT_RUN)),
         ({"n01_good": ran(1.0), "n02_other": ran(3.0)}, ("the other is 3.000", BEATEN)),
@@ -817,7 +817,7 @@ def ran(value: float | None, status: str = "ok", **data) -> dict:
             {"n01_good": ran(1.0), "n02_other": ran(3.0, sha256="2")},
             ("needs its notebooks on the same digits", NOT_RUN),
         ),
-        ({"n01_good": ran(3.0), "n02_other": ran(3.0, sha256="2")}, ("it is 3.000", HOLDS)),
+        ({"n01_good": ran(3.0), "n02_other": ran(3.0, sha256="2")}, ("it is 3.000.", HOLDS)),
     ],
 )
 def test_a_claim_is_decided_by_runs_that_ended_well_on_the_same_data(records, row):
@@ -838,7 +838,7 @@ def test_a_claim_is_decided_by_runs_that_ended_well_on_the_same_data(records, ro
 def test_a_figure_on_other_data_is_neither_beaten_nor_missed(about, data, verdict):
     [(words, found)] = claims_of(by_size("01", "a.loss", **about), n01_good=ran(3.0, **data))
     assert found == verdict
-    assert words == "it is 3.000" + ("; measured on other data than the report's" if verdict == OTHER_DATA else "")
+    assert words == "it is 3.000" + ("; measured on other data than the report's" if verdict == OTHER_DATA else ".")
 
 
 def claims_page(rows: list[index.ClaimRow], made=("toy.1",)) -> BeautifulSoup:

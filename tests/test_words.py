@@ -106,7 +106,7 @@ VALUES = {
         ("after {epochs:plural epoch} of {images:plural training image}", "after 1 epoch of 2,000 training images"),
         ("{names:list}; {one:list}; {none:list}", "Male, Hat and Smiling; Male; "),
         ("{attribute} of a {range} code", "Smiling of a 2-way code"),
-        ("{down:.2f}, {down:+.0%}", "−0.25, −25%"),  # the minus sign of print
+        ("{down}, {down:.2f}, {down:+.0%}", "−0.250, −0.25, −25%"),  # the minus sign of print
         ("{{braces}} and 100%", "{braces} and 100%"),
     ],
 )

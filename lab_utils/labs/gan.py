@@ -454,7 +454,7 @@ READINGS = {
             "drifts in the same training correlates.",
             "as_usual": "Both can be read as usual here, the lower the better; but whatever drifts in the same "
             "training correlates.",
-            "few": "Over so few a correlation may be chance.",
+            "few": "Over so few, a correlation may be chance.",
         },
     ),
     "recipes": Reading(

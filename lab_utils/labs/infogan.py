@@ -448,7 +448,7 @@ def rule_meaning(v: Values) -> list[str]:
 MEANING = Reading(
     rule_meaning,
     {
-        "two_numbers": "Here samples carry at least {carried:.0%} of the ln 10 nats of the digits' code, and "
+        "two_numbers": "Here samples carry at least {carried:.1%} of the ln 10 nats of the digits' code, and "
         "{infogan_digits.accuracy:.1%} of the test digits have the code of their label. The first number says how "
         "well a code is obeyed, the second what it means, and the first does not bring the second about.",
         "neighbours": "What helps is the term on neighbours, which says what should not count. By itself it is a way "

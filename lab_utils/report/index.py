@@ -135,7 +135,7 @@ def claim_row(claim: Claim, lab: Lab, labs: Mapping[str, Lab], ran: Records) -> 
     if unlike := [kind for kind, all_used in used.items() if len({one.get("sha256") for one in all_used}) > 1]:
         return ClaimRow(claim, f"needs its notebooks on the same {', '.join(unlike)}", NOT_RUN)
     if not same_data(claim, used):
-        return ClaimRow(claim, f"{words}; measured on other data than the report's", OTHER_DATA)
+        return ClaimRow(claim, f"{words.removesuffix('.')}; measured on other data than the report's", OTHER_DATA)
     return ClaimRow(claim, words, said)
 
 
