@@ -58,10 +58,15 @@ def verify(request: Request, places: Places) -> int:
 def find_set(request: Request, sets: Path, data: Data) -> Path:
     """The published set of this profile, class of device and sources of data. LabError if there is none."""
     device = depends.device()
-    for folder in sorted(sets.glob(f"{request.PROFILE}-{device}-*")):
+    folders = sorted(sets.glob(f"{request.PROFILE}-{device}-*"))
+    for folder in folders:
         runs = read_manifest(folder).notebooks
         if all(name in runs and same_sources(runs[name].data, data) for name in request.NB):
             return folder
+    if folders and not any(read_manifest(folder).notebooks for folder in folders):
+        raise LabError(
+            f"{folders[0].name} was published by an earlier version of this package; publish one of this first"
+        )
     here = ", ".join(f"{kind} from {one['source']}" for kind, one in sorted(data.items()))
     there = ", ".join(sorted(folder.parent.name for folder in sets.glob("*/manifest.json"))) or "none"
     raise LabError(
