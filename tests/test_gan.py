@@ -14,7 +14,7 @@ from lab_utils.data import augment
 from lab_utils.data.batches import to_unit
 from lab_utils.run import Run
 from lab_utils.training import acgan, infogan
-from lab_utils.training.conditions import nothing
+from lab_utils.training.conditions import OnReal, nothing
 from lab_utils.training.fit import Batches, Watching, fit
 from lab_utils.training.gan import (
     DCGAN,
@@ -100,7 +100,6 @@ def play(run, recipe, tiles, kind="nothing", n=5):
     scalars = []
     for i in range(n):
         scalars.append(step(*(t[8 * i : 8 * i + 8] for t in tiles)))
-        gan.after_step()
     return gan, scalars
 
 
@@ -215,7 +214,7 @@ def test_the_discriminator_is_shown_each_image_once_before_any_again(run, tiles,
 
     gan.discriminator.register_forward_pre_hook(look)
     batches = Batches(tiles, batch_size, run.rng("order"))
-    fit(step, batches, batches.per_epoch, name="toy")
+    fit(step, batches, batches.per_epoch, name="toy", state={})
     assert Counter(seen) == Counter(range(40))
 
 
@@ -306,7 +305,7 @@ def test_a_gan_is_trained_as_its_parts_say(run, tiles, recipe, kind):
     seen = Batches(tiles, 8 * recipe.discriminator_steps, run.rng("images"))
     turns = recipe.discriminator_steps  # each a batch of images: the budget is what is shown
     watching = Watching(every=5 // turns, log_every=5 // turns)
-    by_hand = fit(step, seen, 10 // turns, name="toy", after_step=reference.after_step, watching=watching)
+    by_hand = fit(step, seen, 10 // turns, name="toy", state={}, watching=watching)
     pd.testing.assert_frame_equal(history.curve, by_hand.curve, check_exact=True)
     pd.testing.assert_frame_equal(history.stretches, by_hand.stretches, check_exact=True)
     assert len(history.curve) == 2  # as many points whatever a step takes
@@ -321,7 +320,7 @@ def test_the_budget_is_the_images_shown_whatever_the_recipe_makes_of_them(run, t
     gan.generator_optimizer.register_step_post_hook(lambda *_: generator_steps.append(1))
     history = train_gan(
         run, gan, tiles[:1], recipe, name="toy", steps=20, every=10, batch_size=8,
-        on_real=lambda discriminator, images: turns.append(images[:, 0, 0, 0].tolist()) or {},
+        on_real=OnReal(lambda discriminator, images: turns.append(images[:, 0, 0, 0].tolist()) or {}, run.rng("none")),
     )  # fmt: skip
     assert [len(greys) for greys in turns] == [8] * 20
     assert Counter(grey for greys in turns for grey in greys) == dict.fromkeys((5 * torch.arange(40) + 20).tolist(), 4)
@@ -340,9 +339,12 @@ def test_a_stretch_shorter_than_a_step_of_the_recipe_is_one_such_step(run, tiles
 def test_a_training_told_no_condition_is_a_plain_game(run, tiles):
     scores = []
     watching = {"evaluate": lambda: scores.append(1) or {"score": 2.0}}
+    extra = OnReal(
+        lambda discriminator, images: {"extra": discriminator(to_unit(images))["real"].mean()}, run.rng("none")
+    )
     history = train_gan(
         run, players(run, DCGAN)[0], tiles[:1], DCGAN, name="toy", steps=4, every=2, batch_size=20,
-        on_real=lambda discriminator, images: {"extra": discriminator(to_unit(images))["real"].mean()}, **watching,
+        on_real=extra, **watching,
     )  # fmt: skip
     assert set(history.stretches) == {
         "step", "epoch", "train_discriminator", "train_generator", "train_real", "train_fake", "train_extra", "score"
@@ -381,7 +383,6 @@ def test_the_sampler_is_the_moving_average(run, tiles):
     expected = None
     for i in range(4):
         step(*(t[8 * i : 8 * i + 8] for t in tiles))
-        gan.after_step()
         # Not the integers: batch norm counts its batches.
         now = {name: value for name, value in state(gan.generator).items() if value.is_floating_point()}
         expected = now if expected is None else {k: 0.9 * expected[k] + 0.1 * now[k] for k in now}
@@ -499,7 +500,7 @@ def test_terms_of_real_images_join_the_discriminators_loss(run, tiles):
         assert torch.equal(table, batch[1])
         return {"extra": 3 * discriminator(to_unit(images))["real"].mean()}
 
-    moved, still = (game(run, DCGAN, on_real=hook) for hook in (on_real, None))
+    moved, still = (game(run, DCGAN, on_real=hook) for hook in (OnReal(on_real, run.rng("none")), None))
     terms, without = moved[1](*batch), still[1](*batch)
     assert set(terms) - set(without) == {"extra"}
     assert terms["discriminator"] == without["discriminator"]  # the first step: the game's own term is the same
@@ -625,7 +626,7 @@ def test_a_game_that_diverges_ends_with_a_line_and_weights_that_draw(run, tiles,
     gan, step = game(run, wild)
     batches = Batches(tiles, batch_size, run.rng("order"))
     told = {"watching": Watching(every=batches.per_epoch), "restore_on_failure": gan.networks}
-    history = fit(step, batches, 4 * batches.per_epoch, name="toy", after_step=gan.after_step, **told)
+    history = fit(step, batches, 4 * batches.per_epoch, name="toy", state={}, **told)
     printed = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("toy: step")]
     assert printed == [f"toy: {history.ended}"]
     assert history.ended

@@ -41,7 +41,7 @@ def test_parameters_are_plain_literals(request, notebook):
     assert next(cell for cell in notebook.cells if cell.cell_type == "code") is tagged[0]
     values = {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(tagged[0].source).body}
     faces = {"FACES": "auto"} if "faces" in LABS[request.node.callspec.id].data else {}
-    assert values == {"PROFILE": "auto", "SEED": 0, "DATA_DIR": "", "CHANGES": {}} | faces
+    assert values == {"PROFILE": "auto", "SEED": 0, "DATA_DIR": "", "SPLIT": "test", "CHANGES": {}} | faces
 
 
 def test_sections_are_there_and_in_order(notebook):
@@ -182,7 +182,7 @@ from lab_utils.training.fit import Batches, Watching, fit
 values = iter(range(100))
 history = fit(
     lambda x: {"loss": torch.tensor(float(next(values)))},
-    Batches((torch.zeros(40),), 10, run.start(0).rng("order")), 12, name="live",
+    Batches((torch.zeros(40),), 10, run.start(0).rng("order")), 12, name="live", state={},
     watching=Watching(every=4, preview=lambda: figures.lines({"a": ([0, 1], [0, 1])}, x_label="x", y_label="y")),
 )
 """

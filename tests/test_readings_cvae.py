@@ -41,17 +41,17 @@ def filters(found):
 
 
 def control(judge=0.99, read=0.998, cas=0.9):
-    known = {"judge_accuracy": judge, "most_frequent": 0.11, "samples": 10_000}
+    known = {"judge_accuracy": judge, "judge_majority": 0.11, "samples": 10_000}
     return known | {"cvae_conv.label_consistency": read, "cvae_conv.cas": cas}
 
 
 def style(leak=0.144, kl=2.3, diversity=0.5):
-    known = {"most_frequent": 0.11, "conv_kl": kl}
+    known = {"judge_majority": 0.11, "conv_kl": kl}
     return known | {"cvae_conv.label_leakage": leak, "cvae_conv.diversity": diversity}
 
 
 def plane(read=1.0, leak=0.15):
-    return {"plane_label": 2, "plane_read": read, "plane_leakage": leak, "most_frequent": 0.11}
+    return {"plane_label": 2, "plane_read": read, "plane_leakage": leak, "judge_majority": 0.11}
 
 
 def worth(told=127.5, untold=138.6, z20=99.5):
@@ -62,7 +62,7 @@ def priced(leakages=(0.51, 0.11), reads=(0.82, 1.0), losses=(99.5, 143.1)):
     plain, weighted = (
         {"leakage": leak, "read": read, "loss": loss} for leak, read, loss in zip(leakages, reads, losses, strict=True)
     )
-    return {"plain": plain, "weighted": weighted, "most_frequent": 0.11}
+    return {"plain": plain, "weighted": weighted, "judge_majority": 0.11}
 
 
 def arms(sharp, read, mse):

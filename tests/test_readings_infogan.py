@@ -46,7 +46,7 @@ def strokes(most):
 
 def digits(seeds=1):
     read = {"infogan_digits.accuracy": 0.85, "infogan_digits.label_consistency": 0.69, "confusion": [0.33, 5, 8]}
-    judge = {"digit_judge_accuracy": 0.989, "digit_majority": 0.114}
+    judge = {"digit_judge_accuracy": 0.989, "digit_judge_majority": 0.114}
     return read | judge | {"seeds": seeds, "accuracies": [0.85, 0.8, 0.9][:seeds]}
 
 

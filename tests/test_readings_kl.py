@@ -219,7 +219,7 @@ def test_snapshots_are_taken_after_their_share_of_the_steps(steps):
     taken, after_step = snapshots(lambda: torch.tensor(done), steps)
     for _ in range(steps):
         done += 1
-        after_step()
+        after_step(done)
     assert {share: int(at) for share, at in taken.items()} == {
         share: math.ceil(share * steps)
         for share in (0.1, 0.5, 1.0)

@@ -146,7 +146,9 @@ def train(run, case, tensors, steps=40):
     model, step, schedule = CASES[case](run)
     seen = Batches(tensors, 20, run.rng("order"))
     watching = Watching(every=10)
-    return model, fit(step, seen, steps, name=case, after_step=schedule.step, watching=watching)
+    return model, fit(
+        step, seen, steps, name=case, state={}, after_step=lambda done: schedule.step(), watching=watching
+    )
 
 
 def test_every_step_learns_and_repeats_itself(run, tensors, case):
@@ -184,7 +186,7 @@ def counting_step(values):
 
 def test_history_holds_means_per_stretch_and_every_nth_step(run):
     watching = Watching(every=6, evaluate=lambda: {"test_loss": 7.0}, log_every=3)
-    history = fit(counting_step(range(12)), zeros(run, 60), 12, name="toy", watching=watching)
+    history = fit(counting_step(range(12)), zeros(run, 60), 12, name="toy", state={}, watching=watching)
     assert history.stretches.to_dict("list") == {
         "step": [6, 12], "epoch": [1, 2], "train_loss": [2.5, 8.5], "test_loss": [7.0, 7.0]
     }  # fmt: skip
@@ -195,7 +197,9 @@ def test_history_holds_means_per_stretch_and_every_nth_step(run):
 def test_a_small_set_trains_as_long_as_a_large_one(run):
     """So many steps in the same stretches, whatever the data; how often it then passed is the epoch."""
     watching = Watching(every=2, log_every=1)
-    histories = {n: fit(counting_step(range(6)), zeros(run, n), 6, name="toy", watching=watching) for n in (20, 30, 60)}
+    histories = {
+        n: fit(counting_step(range(6)), zeros(run, n), 6, name="toy", state={}, watching=watching) for n in (20, 30, 60)
+    }
     for n, epochs in ((20, 3), (30, 2), (60, 1)):
         history = histories[n]
         pd.testing.assert_frame_equal(history.curve, histories[60].curve)
@@ -213,7 +217,7 @@ def test_a_small_set_trains_as_long_as_a_large_one(run):
 def test_a_stretch_that_does_not_divide_the_steps_leaves_a_shorter_last_one(run, every, ends, means):
     seen, evaluated = iter(range(7)), []  # an eighth step would find nothing
     watching = Watching(every, evaluate=lambda: evaluated.append(1) or {}, log_every=1)
-    history = fit(counting_step(seen), zeros(run, 30), 7, name="toy", watching=watching)
+    history = fit(counting_step(seen), zeros(run, 30), 7, name="toy", state={}, watching=watching)
     assert next(seen, None) is None
     assert history.stretches["step"].tolist() == ends
     assert history.stretches["epoch"].tolist() == pytest.approx([end / 3 for end in ends])
@@ -227,7 +231,7 @@ def test_the_order_goes_on_from_one_stretch_to_the_next(run):
     """A stretch may end in the middle of an epoch; every image is still seen once in each."""
     seen = []
     step = lambda images: seen.append(images) or {"loss": torch.tensor(0.0)}  # noqa: E731
-    fit(step, Batches((torch.arange(30),), 10, run.rng("order")), 6, name="toy", watching=Watching(every=2))
+    fit(step, Batches((torch.arange(30),), 10, run.rng("order")), 6, name="toy", state={}, watching=Watching(every=2))
     for epoch in (seen[:3], seen[3:]):
         assert sorted(torch.cat(epoch).tolist()) == list(range(30))
 
@@ -262,19 +266,19 @@ def test_few_digits_are_moved_and_many_are_not():
 
 
 def test_headless_prints_one_line_per_stretch(run, capsys):
-    fit(counting_step(range(6)), zeros(run), 6, name="toy", watching=Watching(every=2))
+    fit(counting_step(range(6)), zeros(run), 6, name="toy", state={}, watching=Watching(every=2))
     lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split("  ")[0] for line in lines] == [f"toy: step {i}/6" for i in (2, 4, 6)]
 
 
 def test_data_that_does_not_fill_a_batch_is_one_line(run):
     with pytest.raises(LabError, match="5 images do not fill one batch of 10"):
-        fit(counting_step([1]), zeros(run, 5), 1, name="toy")
+        fit(counting_step([1]), zeros(run, 5), 1, name="toy", state={})
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(run):
     with pytest.raises(LabError, match="toy: loss is not finite before step 4"):
-        fit(counting_step([1, 2, float("nan"), 3]), zeros(run), 4, name="toy", watching=Watching(every=2))
+        fit(counting_step([1, 2, float("nan"), 3]), zeros(run), 4, name="toy", state={}, watching=Watching(every=2))
 
 
 class Tally(nn.Module):
@@ -305,7 +309,7 @@ class Tally(nn.Module):
 def fit_tally(run, models, rows, stretches, evaluate=None, **more):
     """Two steps a stretch; the first model counts them."""
     watching = Watching(every=2, evaluate=evaluate, log_every=1)
-    return fit(models[0].step_over(rows), zeros(run), 2 * stretches, name="toy", watching=watching, **more)
+    return fit(models[0].step_over(rows), zeros(run), 2 * stretches, name="toy", state={}, watching=watching, **more)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -342,6 +346,7 @@ def test_all_kept_modules_get_back_their_weights_and_no_other(run):
         zeros(run),
         4,
         name="toy",
+        state={},
         watching=Watching(every=2),
         restore_on_failure=[kept],
     )
@@ -377,7 +382,7 @@ def test_weights_that_are_not_finite_are_not_good_though_the_scalars_were(run, s
             model.weight.data.fill_(float("nan"))
         return {key: value.detach() for key, value in scalars.items()}
 
-    history = fit(step, zeros(run), steps, name="toy", watching=Watching(every=2), restore_on_failure=[model])
+    history = fit(step, zeros(run), steps, name="toy", state={}, watching=Watching(every=2), restore_on_failure=[model])
     assert model.weight.isfinite().all()
     assert model.steps() == 2
     assert "before step 4" in history.ended
@@ -419,12 +424,12 @@ def interrupting_step(after):
 
 def test_an_interrupt_ends_a_headless_training(run):
     with pytest.raises(KeyboardInterrupt):
-        fit(interrupting_step(3), zeros(run), 18, name="toy", watching=Watching(every=2))
+        fit(interrupting_step(3), zeros(run), 18, name="toy", state={}, watching=Watching(every=2))
 
 
 def test_an_interrupt_in_jupyterlab_keeps_what_was_reached(run, monkeypatch, capsys):
     monkeypatch.setattr(loop, "in_jupyter", lambda: True)
-    history = fit(interrupting_step(5), zeros(run), 18, name="toy", watching=Watching(every=2))
+    history = fit(interrupting_step(5), zeros(run), 18, name="toy", state={}, watching=Watching(every=2))
     assert history.stretches["epoch"].tolist() == [1, 2]
     assert "interrupted after 4 of 18 steps" in capsys.readouterr().out
 
@@ -433,8 +438,8 @@ def test_annealing_goes_straight_down_and_stays():
     value = torch.tensor(0.0)
     advance = anneal(value, 20.0, 4.0, 8)
     seen = [value.item()]
-    for _ in range(8):
-        advance()
+    for done in range(1, 9):
+        advance(done)
         seen.append(value.item())
     assert seen == [20, 16, 12, 8, 4, 4, 4, 4, 4]
 
@@ -550,7 +555,7 @@ def test_training_sees_mirrored_images_and_evaluation_does_not(run, portraits):
 def test_a_vae_is_trained_as_its_parts_say(run, portraits):
     """train_vae is vae_step, one_cycle_adamw, anneal and fit, with random streams named after its purpose."""
     extra = []
-    told = {"betas": (5.0, 1.0), "purpose": "faces", "log_every": 1, "after_step": lambda: extra.append(1)}
+    told = {"betas": (5.0, 1.0), "purpose": "faces", "log_every": 1, "after_step": extra.append}
     model, history = train_faces(run, portraits, **told)
     reference = run.build("weights", FaceVAE, latent=8, width=4, side=32)
     seen = Batches(portraits, 50, run.rng("faces order"))
@@ -559,11 +564,12 @@ def test_a_vae_is_trained_as_its_parts_say(run, portraits):
     change = anneal(beta, 5.0, 1.0, 8)
     step = vae_step(reference, optimizer, run, run.rng("faces z"), losses.bernoulli_nll, unconditional, beta)
     watching = Watching(every=4, log_every=1)
-    by_hand = fit(step, seen, 8, name="toy", after_step=lambda: (rate.step(), change()), watching=watching)
+    told = {"after_step": lambda done: (rate.step(), change(done)), "watching": watching}
+    by_hand = fit(step, seen, 8, name="toy", state={}, **told)
     pd.testing.assert_frame_equal(history.curve, by_hand.curve, check_exact=True)
     pd.testing.assert_frame_equal(history.stretches, by_hand.stretches, check_exact=True)
     assert all(map(torch.equal, model.state_dict().values(), reference.state_dict().values()))
-    assert len(extra) == 8
+    assert extra == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_models_of_one_purpose_see_the_same_noise_in_the_same_order(run, portraits):

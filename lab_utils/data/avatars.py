@@ -33,7 +33,7 @@ NOTE = (
 )
 
 SEED = 20_240_607  # of the faces, not of a run: every run has the same data
-SPLITS = ("train", "test")
+SPLITS = ("train", "test", "validation")  # their places are part of the seed: a new one goes last
 PACKAGES = ("dicebear-core", "dicebear-styles", "resvg-py")
 
 # Palettes in RGB, so far apart that hair, skin and background never blend at 64×64.
@@ -87,12 +87,12 @@ FIXED = {
 
 
 def tasks(split: str, n: int) -> tuple[list[dict[str, Any]], pd.DataFrame]:
-    """What to draw for the first ``n`` pictures of ``"train"`` or ``"test"``, and their attributes.
+    """What to draw for the first ``n`` pictures of one of SPLITS, and their attributes.
 
     Returns ``n`` tasks for ``paint``, each a dict of dicebear's options, and a table of uint8 0/1 with a row for each
     picture and a column for each attribute. Task i depends on the split and i alone, so fewer are a prefix of more.
-    The splits have streams of their own; two equal drawings are a coincidence, and with 18,000 and 2,000 pictures
-    there is none.
+    The splits have streams of their own; two equal drawings are a coincidence, and with 18,000, 2,000 and 2,000
+    pictures there is none.
     """
     options = _options(np.random.default_rng([SEED, SPLITS.index(split)]).random((n, CHOICES)))
     return [FIXED | row for row in options.to_dict("records")], _attributes(options)

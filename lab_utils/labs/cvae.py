@@ -44,10 +44,10 @@ class Settings:
     conv_beta: PositiveFloat  # the weight of the second half
     loss_steps: PositiveInt  # each arm of cross-entropy against squared error
     completion_steps: PositiveInt  # the completion CVAE and its deterministic baseline
-    judge_steps: PositiveInt
     cas_steps: PositiveInt  # the judge's architecture trained on samples alone
     samples: PositiveInt  # digits generated for label consistency
     importance_samples: PositiveInt  # per test image, for the completion bound
+    checkpoint_every: PositiveInt  # steps of a training between two checkpoints
     log_every: PositiveInt  # batches between two points of the training curve
 
 
@@ -55,20 +55,20 @@ PROFILES = {
     "smoke": Settings(
         train_images=1000, test_images=400, batch_size=100, learning_rate=5e-3, mlp_steps=30, z20_steps=10,
         evaluate_every=10, conv_steps=20, conv_evaluate_every=10, conv_batch_size=100, conv_beta_start=20.0,
-        conv_beta=7.5, loss_steps=10, completion_steps=10, judge_steps=8, cas_steps=8, samples=200,
-        importance_samples=10, log_every=2,
+        conv_beta=7.5, loss_steps=10, completion_steps=10, cas_steps=8, samples=200,
+        importance_samples=10, checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
         train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_steps=4800, z20_steps=1440,
         evaluate_every=240, conv_steps=5250, conv_evaluate_every=750, conv_batch_size=80, conv_beta_start=20.0,
-        conv_beta=7.5, loss_steps=720, completion_steps=960, judge_steps=1440, cas_steps=1440, samples=10_000,
-        importance_samples=100, log_every=10,
+        conv_beta=7.5, loss_steps=720, completion_steps=960, cas_steps=1440, samples=10_000,
+        importance_samples=100, checkpoint_every=500, log_every=10,
     ),
     "full": Settings(
         train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_steps=12_000,
         z20_steps=12_000, evaluate_every=240, conv_steps=37_500, conv_evaluate_every=750, conv_batch_size=80,
-        conv_beta_start=20.0, conv_beta=7.5, loss_steps=4800, completion_steps=4800, judge_steps=3840, cas_steps=3840,
-        samples=10_000, importance_samples=100, log_every=10,
+        conv_beta_start=20.0, conv_beta=7.5, loss_steps=4800, completion_steps=4800, cas_steps=3840,
+        samples=10_000, importance_samples=100, checkpoint_every=2000, log_every=10,
     ),
 }  # fmt: skip
 
@@ -320,7 +320,7 @@ ELEVEN_FILTERS = Reading(
 
 
 def rule_control(v: Values) -> list[str]:
-    """Notes: ``judge_accuracy`` on real test digits, and ``most_frequent``, the share of their most frequent label."""
+    """Notes: ``judge_accuracy`` on real test digits, and ``judge_majority``, the share of their most frequent label."""
     trusted, read = v["judge_accuracy"] >= 0.9, v["cvae_conv.label_consistency"]
     return [
         "judge",
@@ -334,7 +334,7 @@ CONTROL = Reading(
     rule_control,
     {
         "judge": "The judge reads {judge_accuracy:.1%} of the real test digits correctly; always naming the most "
-        "frequent label would be right in {most_frequent:.1%}.",
+        "frequent label would be right in {judge_majority:.1%}.",
         "mistrusted": "A judge that errs so often says little about samples.",
         "controls": "Of {samples:,} samples it reads the wanted digit in {cvae_conv.label_consistency:.1%}: what is "
         "asked for is drawn.",
@@ -349,8 +349,8 @@ CONTROL = Reading(
 
 
 def rule_style(v: Values) -> list[str]:
-    """Notes: ``most_frequent`` as above and ``conv_kl``, the KL term on test images in nats/image."""
-    unread = v["cvae_conv.label_leakage"] < v["most_frequent"] + 0.05
+    """Notes: ``judge_majority`` as above and ``conv_kl``, the KL term on test images in nats/image."""
+    unread = v["cvae_conv.label_leakage"] < v["judge_majority"] + 0.05
     diversity = v["cvae_conv.diversity"]
     return [
         "probe",
@@ -363,7 +363,7 @@ STYLE = Reading(
     rule_style,
     {
         "probe": "From z the better of two probes names the label of {cvae_conv.label_leakage:.1%} of the test images; "
-        "guessing the most frequent label would be right in {most_frequent:.1%}.",
+        "guessing the most frequent label would be right in {judge_majority:.1%}.",
         "unread": "So next to nothing of the label is left in z.",
         "small": "But little of anything is in it: the KL term is {conv_kl:.1f} nats/image.",
         "large": "There would be room for it: the KL term is {conv_kl:.1f} nats/image.",
@@ -382,14 +382,14 @@ def rule_plane(v: Values) -> list[str]:
     """Notes: ``plane_label``; ``plane_read``, how many of its images the judge reads as that; ``plane_leakage``."""
     if v["plane_read"] <= 0.9:
         return ["probe", "not_drawn"]
-    return ["probe", "drawn", "hardly" if v["plane_leakage"] < v["most_frequent"] + 0.1 else "still"]
+    return ["probe", "drawn", "hardly" if v["plane_leakage"] < v["judge_majority"] + 0.1 else "still"]
 
 
 PLANE = Reading(
     rule_plane,
     {
         "probe": "From these two dimensions a probe names the label of {plane_leakage:.1%} of the test images, "
-        "against {most_frequent:.1%} by guessing.",
+        "against {judge_majority:.1%} by guessing.",
         "not_drawn": "The judge reads a {plane_label} in {plane_read:.1%} of the images on the plane: at this budget "
         "what is asked for is not reliably drawn.",
         "drawn": "The judge reads a {plane_label} in {plane_read:.1%} of the images on the plane.",
@@ -428,7 +428,7 @@ LABEL_WORTH = Reading(
 def rule_elbo_alone(v: Values) -> list[str]:
     """Notes: ``plain`` and ``weighted``, each with ``leakage``, ``read`` (samples as wanted) and ``loss``."""
     plain, weighted = finite(v, "plain"), finite(v, "weighted")
-    leaks = plain["leakage"] > max(weighted["leakage"], v["most_frequent"]) + 0.1
+    leaks = plain["leakage"] > max(weighted["leakage"], v["judge_majority"]) + 0.1
     if not (leaks and plain["loss"] < weighted["loss"]):
         return ["probes", "not_apart"]
     return ["probes", "apart", *(["control"] if weighted["read"] > plain["read"] + 0.01 else [])]

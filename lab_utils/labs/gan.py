@@ -31,7 +31,6 @@ class Settings:
     train_images: PositiveInt  # the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
     side: Literal[32, 64]  # of an image, to which faces are reduced
-    judge_steps: PositiveInt  # these four as in notebooks 05 and 06, which then find the judge in the cache
     noise: PositiveInt  # dimensions of what the generator starts from
     width: PositiveInt  # channels of the widest pictures; 128 at side 64 is the coursework's 4×4×1024
     batch_size: PositiveInt  # of a discriminator step
@@ -44,26 +43,27 @@ class Settings:
     vae_width: PositiveInt  # channels of the VAE's first convolution
     vae_batch_size: PositiveInt
     vae_rate: PositiveFloat  # peak of its one-cycle schedule
+    checkpoint_every: PositiveInt  # steps of a training between two checkpoints
     log_every: PositiveInt  # steps between two points of the training curves
 
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, side=32, judge_steps=6, noise=100, width=8, batch_size=20, steps=60,
+        train_images=400, test_images=200, side=32, noise=100, width=8, batch_size=20, steps=60,
         evaluate_every=20, arm_steps=40, trial_steps=20, vae_steps=30, vae_latent=16, vae_width=8, vae_batch_size=40,
-        vae_rate=3e-3, log_every=2,
+        vae_rate=3e-3, checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, side=32, judge_steps=549, noise=100, width=32, batch_size=32,
+        train_images=12_000, test_images=10_000, side=32, noise=100, width=32, batch_size=32,
         steps=2569, evaluate_every=367, arm_steps=734, trial_steps=367, vae_steps=1281,
         vae_latent=128, vae_width=32, vae_batch_size=64,
-        vae_rate=4e-3, log_every=10,
+        vae_rate=4e-3, checkpoint_every=100, log_every=10,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, side=64, judge_steps=5000, noise=100, width=128, batch_size=64,
+        train_images=40_000, test_images=10_000, side=64, noise=100, width=128, batch_size=64,
         steps=12_500, evaluate_every=625, arm_steps=3125, trial_steps=1250, vae_steps=12_500,
         vae_latent=128, vae_width=64, vae_batch_size=64,
-        vae_rate=2e-3, log_every=10,
+        vae_rate=2e-3, checkpoint_every=1000, log_every=10,
     ),
 }  # fmt: skip
 

@@ -30,7 +30,6 @@ class Settings:
     train_images: PositiveInt  # faces: the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
     side: Literal[32, 64]  # of a face, to which they are reduced
-    judge_steps: PositiveInt  # these four as in notebooks 04 and 05, which then find the judge in the cache
     noise: PositiveInt  # dimensions of the noise beside the codes, for faces
     width: PositiveInt  # channels of the widest pictures of faces
     batch_size: PositiveInt  # faces
@@ -38,7 +37,6 @@ class Settings:
     evaluate_every: PositiveInt  # steps; faces
     train_digits: PositiveInt
     test_digits: PositiveInt
-    digit_judge_steps: PositiveInt  # as in notebook 03
     digit_noise: PositiveInt
     digit_width: PositiveInt
     digit_batch_size: PositiveInt
@@ -53,30 +51,31 @@ class Settings:
     reader_images: PositiveInt  # samples that a fresh reader of the codes is trained on; a fifth as many test it
     reader_steps: PositiveInt  # of a reader of faces
     digit_reader_steps: PositiveInt
+    checkpoint_every: PositiveInt  # steps of a training between two checkpoints
     log_every: PositiveInt  # steps between two points of the training curves
 
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, side=32, judge_steps=6, noise=100, width=8, batch_size=20, steps=40,
-        evaluate_every=20, train_digits=1000, test_digits=400, digit_judge_steps=8, digit_noise=62, digit_width=8,
+        train_images=400, test_images=200, side=32, noise=100, width=8, batch_size=20, steps=40,
+        evaluate_every=20, train_digits=1000, test_digits=400, digit_noise=62, digit_width=8,
         digit_batch_size=100, digit_steps=20, digit_evaluate_every=10, plain_digit_steps=10, neighbours=5, walk=3,
         agreement_weight=2.0, compared_digits=1000, seeds=1, reader_images=500, reader_steps=7, digit_reader_steps=2,
-        log_every=2,
+        checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, side=32, judge_steps=549, noise=100, width=32, batch_size=32,
-        steps=1468, evaluate_every=367, train_digits=60_000, test_digits=10_000, digit_judge_steps=1440, digit_noise=62,
+        train_images=12_000, test_images=10_000, side=32, noise=100, width=32, batch_size=32,
+        steps=1468, evaluate_every=367, train_digits=60_000, test_digits=10_000, digit_noise=62,
         digit_width=32, digit_batch_size=128, digit_steps=936, digit_evaluate_every=468, plain_digit_steps=468,
         neighbours=10, walk=3, agreement_weight=2.0, compared_digits=20_000, seeds=1, reader_images=5_000,
-        reader_steps=156, digit_reader_steps=66, log_every=10,
+        reader_steps=156, digit_reader_steps=66, checkpoint_every=100, log_every=10,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, side=64, judge_steps=5000, noise=100, width=128, batch_size=64,
-        steps=5000, evaluate_every=625, train_digits=60_000, test_digits=10_000, digit_judge_steps=3840, digit_noise=62,
+        train_images=40_000, test_images=10_000, side=64, noise=100, width=128, batch_size=64,
+        steps=5000, evaluate_every=625, train_digits=60_000, test_digits=10_000, digit_noise=62,
         digit_width=64, digit_batch_size=128, digit_steps=3744, digit_evaluate_every=468, plain_digit_steps=1872,
         neighbours=10, walk=3, agreement_weight=2.0, compared_digits=60_000, seeds=5, reader_images=20_000,
-        reader_steps=1248, digit_reader_steps=264, log_every=10,
+        reader_steps=1248, digit_reader_steps=264, checkpoint_every=1000, log_every=10,
     ),
 }  # fmt: skip
 
@@ -366,7 +365,7 @@ DIGITS = Reading(
         "samples": "In {infogan_digits.label_consistency:.1%} of samples the judge reads the digit that their code "
         "was assigned to.",
         "judge": "Of real test digits this judge, which was taught with labels, reads {digit_judge_accuracy:.1%} "
-        "right (always the most frequent: {digit_majority:.1%}).",
+        "right (always the most frequent: {digit_judge_majority:.1%}).",
     },
     of_digits,
 )

@@ -35,7 +35,6 @@ class Settings:
 
     train_images: PositiveInt  # the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
-    judge_steps: PositiveInt  # these three as in notebook 01, which then finds the judge in the cache
     latent: PositiveInt
     width: PositiveInt  # channels of the first convolution
     batch_size: PositiveInt
@@ -43,21 +42,23 @@ class Settings:
     steps: PositiveInt  # of each weight
     evaluate_every: PositiveInt  # steps
     more_weights: tuple[NonNegativeFloat, ...]  # beside WEIGHTS, for tables and the rate-distortion curve
+    checkpoint_every: PositiveInt  # steps of a training between two checkpoints
     log_every: PositiveInt  # batches between two points of the training curve
 
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, judge_steps=6, latent=50, width=8, batch_size=50, learning_rate=2e-3,
-        steps=24, evaluate_every=8, more_weights=(10.0,), log_every=2,
+        train_images=400, test_images=200, latent=50, width=8, batch_size=50, learning_rate=2e-3,
+        steps=24, evaluate_every=8, more_weights=(10.0,), checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, judge_steps=549, latent=50, width=16, batch_size=100,
-        learning_rate=3e-3, steps=585, evaluate_every=117, more_weights=(), log_every=10,
+        train_images=12_000, test_images=10_000, latent=50, width=16, batch_size=100,
+        learning_rate=3e-3, steps=585, evaluate_every=117, more_weights=(), checkpoint_every=100, log_every=10,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, judge_steps=5000, latent=50, width=64, batch_size=100,
-        learning_rate=1e-4, steps=40_000, evaluate_every=400, more_weights=(0.1, 3.0, 10.0, 30.0), log_every=10,
+        train_images=40_000, test_images=10_000, latent=50, width=64, batch_size=100,
+        learning_rate=1e-4, steps=40_000, evaluate_every=400, more_weights=(0.1, 3.0, 10.0, 30.0),
+        checkpoint_every=2000, log_every=10,
     ),
 }  # fmt: skip
 

@@ -14,7 +14,6 @@ class Settings:
 
     train_images: PositiveInt  # the first so many of the training split (at most all of it)
     test_images: PositiveInt  # likewise of the test split
-    judge_steps: PositiveInt  # these three as in notebook 02, which then finds the judge in the cache
     latent: PositiveInt
     width: PositiveInt  # channels of the first convolution; 64 is the coursework's
     batch_size: PositiveInt
@@ -27,27 +26,28 @@ class Settings:
     small_steps: PositiveInt
     importance_images: PositiveInt  # test images of the importance-weighted bound
     importance_samples: PositiveInt  # and draws of z for each
+    checkpoint_every: PositiveInt  # steps of a training between two checkpoints
     log_every: PositiveInt  # batches between two points of the training curve
 
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, judge_steps=6, latent=128, width=8, batch_size=50, learning_rate=3e-3,
+        train_images=400, test_images=200, latent=128, width=8, batch_size=50, learning_rate=3e-3,
         steps=24, evaluate_every=8, first_beta=5.0, small_width=8, small_images=400, small_steps=8,
         importance_images=20,
-        importance_samples=4, log_every=2,
+        importance_samples=4, checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, judge_steps=549, latent=128, width=24, batch_size=64,
+        train_images=12_000, test_images=10_000, latent=128, width=24, batch_size=64,
         learning_rate=4e-3, steps=1281, evaluate_every=183, first_beta=5.0, small_width=16, small_images=6000,
         small_steps=93,
-        importance_images=200, importance_samples=20, log_every=10,
+        importance_images=200, importance_samples=20, checkpoint_every=100, log_every=10,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, judge_steps=5000, latent=128, width=64, batch_size=64,
+        train_images=40_000, test_images=10_000, latent=128, width=64, batch_size=64,
         learning_rate=2e-3, steps=37_500, evaluate_every=625, first_beta=5.0, small_width=64, small_images=40_000,
         small_steps=3125,
-        importance_images=1000, importance_samples=100, log_every=10,
+        importance_images=1000, importance_samples=100, checkpoint_every=1000, log_every=10,
     ),
 }  # fmt: skip
 

@@ -10,6 +10,9 @@ python -m lab_utils.report publish PROFILE=name    put a finished report into re
   DATA_DIR  where the data is, if not in data/
   FACES     auto, photographs or avatars
   SEED      whole number, 0 or more
+  SPLIT     test, or validation: train without held-out training images and judge on them, to choose settings
+  CHANGES   settings that differ from the profile, JSON, as in '{"steps": 1200}'
+  FORCE     1: run whatever holds, from the beginning
   JOBS      how many notebooks run at once
 
 A notebook runs only if its code, its parameters, its settings, what it imports of lab_utils, the data, the packages
@@ -20,6 +23,7 @@ interrupted.
 
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -48,7 +52,9 @@ def main(
         if arguments[0] not in COMMANDS:
             raise LabError(f"there is no command {arguments[0]!r}; there are {', '.join(COMMANDS)}")
         request = parse(arguments[1:], labs)
-        return COMMANDS[arguments[0]](request, Places(notebooks, reports / request.PROFILE, labs))
+        folder = reports / (request.PROFILE if request.SPLIT == "test" else f"{request.PROFILE}-{request.SPLIT}")
+        since = time.time() if request.FORCE else 0.0
+        return COMMANDS[arguments[0]](request, Places(notebooks, folder, labs, since))
     except KeyboardInterrupt:  # before any notebook ran
         print("interrupted", file=sys.stderr)
         return 130

@@ -1,5 +1,6 @@
 """Carries out a plan: runs notebooks, keeps what they deliver, and writes the pages that are no longer true."""
 
+import json
 import shutil
 import sys
 import tempfile
@@ -8,13 +9,15 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import joblib
 import nbformat
 from nbformat import NotebookNode
 
+from lab_utils import config
 from lab_utils.config import LabError
-from lab_utils.files import say, shown, to_json, write_whole
+from lab_utils.files import digest, say, shown, to_json, write_whole
 from lab_utils.handover import COMPARISON, PROVENANCE, SOURCE, Record
 from lab_utils.report import collect, depends, record
 from lab_utils.report.collect import handed_over
@@ -48,7 +51,7 @@ def build(plan: Plan, request: Request, places: Places, manifest: Manifest) -> i
         if manifest.notebooks:  # else there is no page to write yet
             write_pages(manifest, places, request, coming=plan.running)
         try:
-            execute_all(plan.running, request, places, scratch, finish)
+            execute_all(plan, request, places, scratch, finish)
         finally:
             if manifest.notebooks and len(ended) < len(plan.running):  # then no link may lead to what did not come
                 write_pages(manifest, places, request)
@@ -67,15 +70,21 @@ def build(plan: Plan, request: Request, places: Places, manifest: Manifest) -> i
 
 
 def execute_all(
-    names: list[str], request: Request, places: Places, scratch: Path, finish: Callable[[str, Outcome], None]
+    plan: Plan, request: Request, places: Places, scratch: Path, finish: Callable[[str, Outcome], None]
 ) -> None:
     """Run JOBS notebooks at a time, each in its own process, and hand over each as it ends.
 
     On an interrupt those under way are ended and handed over too, then KeyboardInterrupt is raised again.
     """
     children = Children()
-    with ThreadPoolExecutor(request.JOBS) as pool:
-        waiting = {pool.submit(run_one, name, request, places, scratch, children): name for name in names}
+    jobs = request.JOBS or jobs_here()
+    # Each has its share of the cores, for two that both want all of them are several times slower.
+    threads = max(1, joblib.cpu_count() // jobs) if jobs > 1 else None
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = {
+            pool.submit(run_one, name, plan.depends[name], request, places, scratch, children, threads): name
+            for name in plan.running
+        }
         try:
             for future in as_completed(list(waiting)):
                 finish(waiting[future], future.result())
@@ -90,15 +99,31 @@ def execute_all(
             raise
 
 
-def run_one(name: str, request: Request, places: Places, scratch: Path, children: Children) -> Outcome:
+def jobs_here() -> int:
+    """How many notebooks run at once if nobody says: two on a GPU, which one leaves idle at times; four cores each.
+
+    It does not depend on how many there are to run: with its number of threads a result would change.
+    """
+    return 2 if config.gpu_present() else max(1, joblib.cpu_count() // 4)
+
+
+def run_one(
+    name: str, now: Depends, request: Request, places: Places, scratch: Path, children: Children, threads: int | None
+) -> Outcome:
     lab = places.labs[name]
     say(f"{lab.number} | {name}, profile {request.PROFILE}, seed {request.seed}")
-    # Each has its share of the cores, for two that both want all of them are several times slower.
-    threads = max(1, joblib.cpu_count() // request.JOBS) if request.JOBS > 1 else None
     return run_notebook(
-        places.source(name), scratch / f"{name}.ipynb", places.log(name), depends.parameters(request, lab),
-        environment(request.DATA_DIR, threads), children, lambda line: say(f"{lab.number} | {line}"),
+        places.source(name), scratch / f"{name}.ipynb", places.log(name), now.parameters,
+        environment(request.DATA_DIR, threads, checkpoints(name, now, places)), children,
+        lambda line: say(f"{lab.number} | {line}"),
     )  # fmt: skip
+
+
+def checkpoints(name: str, now: Depends, places: Places) -> dict[str, Any]:
+    """What the trainings of a notebook are told of where they are kept and of what they depend on beside its code."""
+    others = now.model_dump(include={"settings", "data", "packages", "device"})
+    folder = str(places.checkpoints(name).absolute())
+    return {"folder": folder, "depends": digest(others), "modules": now.modules, "since": places.since}
 
 
 # Records
@@ -229,6 +254,8 @@ def command(manifest: Manifest, request: Request) -> str:
     words += ["DATA_DIR=/path/to/data"] if request.DATA_DIR else []  # others have it elsewhere
     words += [f"FACES={request.FACES}"] if request.FACES != "auto" else []
     words += [f"SEED={seed}" for seed in seeds if len(seeds) == 1 and seed]
+    words += [f"SPLIT={request.SPLIT}"] if request.SPLIT != "test" else []
+    words += [f"CHANGES='{json.dumps(request.CHANGES)}'"] if request.CHANGES else []
     return " ".join(["make report", *words])
 
 

@@ -26,16 +26,18 @@ def dependencies(source: Path, lab: Lab, given: Mapping[str, Any], data: Data) -
     """What decides the result of the notebook ``source`` with these parameters, as it is now."""
     code = code_cells(source)
     return Depends(
-        code=digest(code), parameters=dict(given), settings=asdict(lab.settings(given["PROFILE"])),
+        code=digest(code), parameters=dict(given),
+        settings=asdict(lab.settings(given["PROFILE"], given.get("CHANGES"))),
         modules=sources.closure(code), data={kind: data[kind]["sha256"] for kind in lab.data},
         packages=packages(), device=device(),
     )  # fmt: skip
 
 
-def parameters(request: Request, lab: Lab) -> dict[str, str | int]:
+def parameters(request: Request, lab: Lab) -> dict[str, Any]:
     """What a notebook is given in place of the values in its cell tagged ``parameters``."""
-    faces = {"FACES": request.FACES} if "faces" in lab.data else {}
-    return {"PROFILE": request.PROFILE, "SEED": request.seed} | faces
+    given = {"PROFILE": request.PROFILE, "SEED": request.seed, "SPLIT": request.SPLIT}
+    given |= {"FACES": request.FACES} if "faces" in lab.data else {}
+    return given | ({"CHANGES": request.CHANGES} if request.CHANGES else {})
 
 
 def device() -> str:
@@ -60,7 +62,8 @@ def reasons(run: Run | None, now: Depends) -> list[str]:
 def changes(before: Depends, now: Depends) -> list[str]:
     """What of two states differs, in words."""
     found = ["its code cells changed"] if before.code != now.code else []
-    found += [f"{name} is {value!r}" for name, _, value in differing(before.parameters, now.parameters)]
+    given = differing(before.parameters, now.parameters)
+    found += [f"{name} is {value!r}" for name, _, value in given if name != "CHANGES"]  # settings are named below
     settings = differing(before.settings, now.settings)
     found += at_most_named([f"{name} is {as_written(new)}, was {as_written(old)}" for name, old, new in settings])
     if names := [name for name, _, _ in differing(before.modules, now.modules)]:
@@ -153,12 +156,13 @@ def load_data(request: Request, labs: Mapping[str, Lab]) -> Data:
     if "digits" in used:
         from lab_utils.data import digits
 
-        found["digits"] = digits.describe(digits.load(request.DATA_DIR))
+        found["digits"] = digits.describe(digits.load(request.DATA_DIR, split=request.SPLIT))
     if "faces" in used:
         from lab_utils.data import faces
 
         drawn = config.AVATARS[request.PROFILE]
-        found["faces"] = faces.describe(faces.load(request.DATA_DIR, request.FACES, avatars_drawn=drawn))
+        asked = {"avatars_drawn": drawn, "split": request.SPLIT}
+        found["faces"] = faces.describe(faces.load(request.DATA_DIR, request.FACES, **asked))
     return found
 
 
@@ -168,7 +172,7 @@ def kinds(request: Request, labs: Mapping[str, Lab]) -> set[str]:
 
 def looks(request: Request, labs: Mapping[str, Lab]) -> dict[str, str]:
     """How the files of each kind of data look from outside."""
-    asked = {"FACES": request.FACES} | packages()
+    asked = {"FACES": request.FACES, "SPLIT": request.SPLIT} | packages()
     return {kind: traces(kind, request.DATA_DIR, asked) for kind in kinds(request, labs)}
 
 

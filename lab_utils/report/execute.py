@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from lab_utils.handover import SPENT
 
 CELL_TIMEOUT = 3600  # seconds; a cell that takes longer hangs
 STOP_TIMEOUT = 15  # seconds that papermill is given to shut its kernel down
+RESUMED = ("goes on: ", "left aside: ", "not kept: ")  # lines on checkpoints, which no result shows
 MARKER = "papermill-error-cell-tag"  # on cells that papermill adds to say that something failed
 INJECTED = "injected-parameters"  # on the cell that papermill adds after the one tagged `parameters`
 
@@ -97,12 +98,14 @@ def run_notebook(
     return outcome_of(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
 
 
-def environment(data_dir: Path | None, threads: int | None) -> dict[str, str]:
+def environment(data_dir: Path | None, threads: int | None, checkpoints: Mapping[str, Any]) -> dict[str, str]:
     """What the process and its kernel see: this package first, no window, this environment's own kernel.
 
     It computes with so many ``threads``, unless the environment already says how many; None leaves that to torch.
+    ``checkpoints`` is what :class:`lab_utils.training.checkpoint.Asked` holds.
     """
     env = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "DATA_DIR")}
+    env["LAB_CHECKPOINTS"] = json.dumps(checkpoints)
     if data_dir:  # not a parameter: a page that others read is no place for a path of this machine
         env["DATA_DIR"] = str(data_dir)
     others = [env["PYTHONPATH"]] if env.get("PYTHONPATH") else []
@@ -206,7 +209,15 @@ def clean(notebook: NotebookNode) -> None:
         if INJECTED in cell.metadata.get("tags", []):
             cell["id"] = INJECTED
         if cell.cell_type == "code":
-            cell.outputs = joined(cell.outputs)
+            cell.outputs = [output for output in joined(cell.outputs) if without_resumption(output)]
+
+
+def without_resumption(output: NotebookNode) -> bool:
+    """Take the lines of a training that was stopped out of an output; whether anything is left of it."""
+    if output.output_type != "stream":
+        return True
+    output.text = "".join(line for line in output.text.splitlines(keepends=True) if not line.startswith(RESUMED))
+    return bool(output.text)
 
 
 def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:

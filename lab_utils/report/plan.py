@@ -52,6 +52,8 @@ def make_plan(request: Request, places: Places, manifest: Manifest, data: Data) 
         lab, source = places.labs[name], places.source(name)
         now[name] = depends.dependencies(source, lab, depends.parameters(request, lab), data)
         reasons[name] = depends.reasons(manifest.notebooks.get(name), now[name])
+        if request.FORCE:
+            reasons[name] = ["FORCE=1"]
         if not reasons[name] and f"notebooks/{name}.ipynb" in touched:
             reasons[name] = ["its executed notebook is not there or was altered"]
     running = [name for name in request.NB if reasons[name]]

@@ -65,6 +65,11 @@ def obstacles(manifest: Manifest, places: Places) -> Iterator[str]:
     yield from (f"{name} has not run; make report" for name in places.labs if name not in runs)
     yield from (f"{name}: {run.status}; make report" for name, run in runs.items() if run.status != "ok")
     for name, run in runs.items():
+        if run.depends.parameters.get("CHANGES"):
+            yield f"{name} ran with changed settings; make report without CHANGES"
+        if run.depends.parameters.get("SPLIT") != "test":
+            yield f"{name} was judged on held-out training images; make report with SPLIT=test"
+    for name, run in runs.items():
         for deliverable in places.labs[name].deliverables:
             if deliverable not in run.deliverables:
                 yield f"{name} does not deliver {deliverable}"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from lab_utils.config import LabError
 from lab_utils.files import read_json, sha256, to_json, write_whole
 
-FORMAT = 3  # of the manifest; what an earlier version of this package left is run again
+FORMAT = 4  # of the manifest; what an earlier version of this package left is run again
 
 Data = dict[str, dict[str, Any]]  # by kind (digits, faces): source, train, test and sha256, as metrics files have it
 
@@ -29,7 +29,7 @@ class Depends(Record):
     """All that decides what a run gives: two runs with equal dependencies have equal numbers."""
 
     code: str  # hash of the code cells
-    parameters: dict[str, str | int]
+    parameters: dict[str, str | int | dict[str, Any]]
     settings: Annotated[dict[str, Any], AfterValidator(with_tuples)]  # of the lab in the profile
     modules: dict[str, str]  # hashes of the code of what the cells import, by path
     data: dict[str, str]  # hashes by kind
@@ -118,7 +118,7 @@ class Verification(Record):
 class Manifest(Record):
     """All that is known of a folder; ``files`` vouches for each result in it by its hash."""
 
-    format: Literal[3] = FORMAT
+    format: Literal[4] = FORMAT
     profile: str = ""
     notebooks: dict[str, Run] = {}
     pages: dict[str, PageKey] = {}

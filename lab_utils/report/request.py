@@ -1,10 +1,11 @@
 """What a person asks for on the command line, checked before anything else happens, and where it is carried out."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
@@ -18,6 +19,8 @@ HINTS = {
     "SEED": "give a whole number, 0 or more",
     "JOBS": "give a whole number, 1 or more",
     "FACES": f"choose one of {', '.join(config.FACES)}",
+    "SPLIT": f"choose one of {', '.join(config.SPLITS)}",
+    "FORCE": "give 1, or leave it out",
 }
 
 
@@ -30,7 +33,10 @@ class Request:
     DATA_DIR: Path | None = None  # absolute
     FACES: Literal[config.FACES] = "auto"
     SEED: Annotated[int, Field(ge=0)] | None = None
-    JOBS: Annotated[int, Field(ge=1)] = 1
+    JOBS: Annotated[int, Field(ge=1)] | None = None
+    SPLIT: Literal[config.SPLITS] = "test"
+    CHANGES: dict[str, Any] = Field(default_factory=dict)  # settings that differ from the profile
+    FORCE: bool = False  # run whatever holds, and load nothing that was made before
 
     @property
     def seed(self) -> int:
@@ -45,6 +51,7 @@ class Places:
     notebooks: Path
     folder: Path  # of the profile, below reports/
     labs: Mapping[str, Lab]
+    since: float = 0.0  # no checkpoint or judge that was made before is loaded; seconds of the system's clock
 
     def source(self, name: str) -> Path:
         """The notebook as it is written. LabError if it is not there."""
@@ -61,6 +68,9 @@ class Places:
 
     def page(self, name: str) -> Path:
         return self.folder / "html" / f"{name}.html"
+
+    def checkpoints(self, name: str) -> Path:
+        return self.folder / "checkpoints" / name
 
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
@@ -82,11 +92,27 @@ def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
     given["NB"] = notebook_names(given.get("NB", ""), labs)
     if "DATA_DIR" in given:
         given["DATA_DIR"] = directory(Path(given["DATA_DIR"]).expanduser(), "the data").absolute()
+    if "CHANGES" in given:
+        given["CHANGES"] = changes(given["CHANGES"])
     try:
-        return Request(**given)
+        request = Request(**given)
     except ValidationError as error:
         name = error.errors()[0]["loc"][0]
         raise LabError(f"{name}={given[name]!r}: {HINTS[name]}") from None
+    for name in request.NB:
+        labs[name].settings(request.PROFILE, request.CHANGES)
+    return request
+
+
+def changes(text: str) -> dict[str, Any]:
+    """Settings by name from JSON. LabError if it is none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise LabError(f"{text!r}: give settings as JSON, as in CHANGES='{{\"steps\": 1200}}'")
+    return found
 
 
 def hint(name: str, known: Sequence[str]) -> str:

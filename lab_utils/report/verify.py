@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,6 +28,11 @@ def verify(request: Request, places: Places) -> int:
 
     An interrupted verification goes on where it stopped; a finished one is done anew.
     """
+    for word in ("CHANGES", "FORCE"):
+        if getattr(request, word):
+            raise LabError(f"{word}: a verification compares a whole run with the published one; leave {word} out")
+    if request.SPLIT != "test":
+        raise LabError(f"SPLIT={request.SPLIT}: what is published was judged on the test split; leave SPLIT out")
     data = load_data(request, places.labs)
     reports = places.folder.parent
     published = find_set(request, reports / "published", data)
@@ -35,7 +41,7 @@ def verify(request: Request, places: Places) -> int:
     if request.SEED not in (None, seed):
         raise LabError(f"SEED={request.SEED}: {published.name} was published with seed {seed}; leave SEED out")
     request = replace(request, SEED=seed)
-    scratch = replace(places, folder=reports / "verify" / published.name)
+    scratch = replace(places, folder=reports / "verify" / published.name, since=time.time())
     if read_manifest(scratch.folder).verification:
         shutil.rmtree(scratch.folder)
     code = run(request, scratch)

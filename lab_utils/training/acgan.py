@@ -46,7 +46,7 @@ def attributes(columns: Sequence[int], rng: torch.Generator, weight: float, on_f
     def read(logits: Logits, c: Tensor) -> dict[str, Tensor]:
         return {"class": weight * F.binary_cross_entropy_with_logits(logits["attributes"], c[:, 1::2])}
 
-    return Condition(2 * len(columns), draw, read, of_real, on_fakes)
+    return Condition(2 * len(columns), draw, read, of_real, on_fakes, rng=rng)
 
 
 # Pairs: the same noise with an attribute off and on

@@ -1,31 +1,21 @@
-"""Classifiers that measure: judges, trained once per data source and cached by what they depend on, and readers.
+"""Training of classifiers: judges (:mod:`lab_utils.training.judges`), readers of codes, pupils of samples."""
 
-A judge never shares a weight with a model that it judges.
-"""
-
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from lab_utils import config, sources
 from lab_utils.clock import spend
-from lab_utils.data.augment import Augment, moved_if_few, noisy, shifted, shifted_and_mirrored
+from lab_utils.data.augment import Augment, noisy, shifted, shifted_and_mirrored
 from lab_utils.data.batches import to_unit
-from lab_utils.files import digest, write_whole
 from lab_utils.models.classifier import DigitClassifier, FaceClassifier
-from lab_utils.run import Run, autocast, device_name
+from lab_utils.run import Run, autocast
 from lab_utils.training.fit import Batches, History, Watching, fit
 from lab_utils.training.schedule import one_cycle_adamw
 from lab_utils.training.step import Scalars, Step, descend, detached
-
-JUDGE_SEED = 0  # of every judge, whatever the seed of a run: another judge would rescale every distance
 
 
 @dataclass(frozen=True)
@@ -84,11 +74,14 @@ def fit_classifier(
     model = run.build(f"{name} weights", kind.make, **arguments)
     batches = Batches((images, labels), min(kind.batch_size, len(images)), run.rng(f"{name} order"), augment)
     optimizer, rate = one_cycle_adamw(model, kind.max_lr, steps)
-    step = classifier_step(
-        model, optimizer, run, run.rng(f"{name} dropout"), kind.criterion, kind.augment, kind.dropout
-    )
-    watching = Watching(log_every=log_every)
-    return model, fit(step, batches, steps, name=name, after_step=rate.step, watching=watching)
+    rng = run.rng(f"{name} dropout")
+    step = classifier_step(model, optimizer, run, rng, kind.criterion, kind.augment, kind.dropout)
+    state = {"model": model, "optimizer": optimizer, "rate": rate, "dropout": rng}
+    history = fit(
+        step, batches, steps, name=name, state=state, after_step=lambda done: rate.step(),
+        watching=Watching(log_every=log_every),
+    )  # fmt: skip
+    return model, history
 
 
 def classifier_step(
@@ -120,42 +113,3 @@ def classifier_step(
         return detached(loss=loss)
 
     return step
-
-
-def digit_judge(run: Run, images: Tensor, labels: Tensor, steps: int, cache: Path = config.CACHE) -> nn.Module:
-    """The judge of a digit source: logits of ten classes. From the cache if there is one (see :func:`cached`)."""
-    return cached(run, DIGITS, images, labels, steps, cache, augment=moved_if_few(images))
-
-
-def face_judge(run: Run, images: Tensor, attributes: Tensor, steps: int, cache: Path = config.CACHE) -> nn.Module:
-    """The judge of a face source: a logit for each attribute. From the cache if there is one (see :func:`cached`)."""
-    arguments = {"attributes": attributes.shape[1], "side": images.shape[-1]}
-    return cached(run, FACES, images, attributes, steps, cache, **arguments)
-
-
-def cached(
-    run: Run,
-    kind: Kind,
-    images: Tensor,
-    labels: Tensor,
-    steps: int,
-    cache: Path,
-    augment: Augment | None = None,
-    **arguments: Any,
-) -> nn.Module:
-    """A classifier from the cache, if one was trained on the same data in the same way, else trained and put there."""
-    run = replace(run, seed=JUDGE_SEED)
-    facts = {
-        "data": [hashlib.sha256(t.contiguous().cpu().numpy()).hexdigest() for t in (images, labels)],
-        "code": sources.closure([f"import {__name__}"]),
-        "run": [device_name(run.device), str(run.precision), torch.get_num_threads(), torch.__version__, steps],
-    }
-    path = cache / f"{kind.name.replace(' ', '-')}-{digest(facts)[:16]}.safetensors"
-    if path.exists():
-        model = run.build(f"{kind.name} weights", kind.make, **arguments)
-        model.load_state_dict(load_file(path, device=str(run.device)))
-        print(f"{kind.name}: from the cache ({path.name})")
-        return model.eval()
-    model = train_classifier(run, kind.name, images, labels, steps, kind, augment=augment, **arguments)
-    write_whole(path, save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
-    return model

@@ -13,8 +13,9 @@ Logits = dict[str, Tensor]  # of the discriminator's heads, by name
 class Condition:
     """What the generator is told beside the noise, and which images teach the discriminator's heads to read it.
 
-    ``draw(images, *rest)`` gives what as many fake images are told, N×width; ``of_real`` gives the same for the real
-    images of a batch, where it is known. ``read(logits, c)`` gives the loss terms of reading c, each weighted.
+    ``draw(images, *rest)`` gives what as many fake images are told, N×width, from the stream ``rng``; ``of_real`` gives
+    the same for the real images of a batch, where it is known. ``read(logits, c)`` gives the loss terms of reading c,
+    each weighted.
     """
 
     width: int
@@ -23,6 +24,15 @@ class Condition:
     of_real: Callable[..., Tensor] | None = None  # None: real images teach the heads nothing
     on_fakes: bool = False  # whether fake images teach the discriminator's heads, too; the generator always hears them
     view: Callable[[Tensor], Tensor] | None = None  # what the heads see of a fake image; None: all of it
+    rng: torch.Generator | None = None  # None: nothing is drawn
+
+
+@dataclass(frozen=True)
+class OnReal:
+    """Further terms of real images alone: ``terms(discriminator, *batch)``, and the stream that they draw from."""
+
+    terms: Callable[..., dict[str, Tensor]]
+    rng: torch.Generator
 
 
 def nothing() -> Condition:

@@ -84,4 +84,7 @@ def train_completion(
     batches = Batches(tensors, batch_size, run.rng(f"{name if purpose is None else purpose} order"), augment)
     optimizer, rate = one_cycle_adamw(model, max_lr, steps)
     step = completion_step(model, optimizer, run, nll)
-    return fit(step, batches, steps, name=name, after_step=rate.step, watching=Watching(**watching))
+    state = {"model": model, "optimizer": optimizer, "rate": rate}
+    return fit(
+        step, batches, steps, name=name, state=state, after_step=lambda done: rate.step(), watching=Watching(**watching)
+    )

@@ -5,8 +5,9 @@ Knows no model: a step turns a batch into scalars, an evaluation returns numbers
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 from lab_utils.clock import spend
 from lab_utils.config import LabError
 from lab_utils.data.augment import Augment
-from lab_utils.data.batches import shuffled
+from lab_utils.files import say
+from lab_utils.training import checkpoint
 from lab_utils.training.capture import WORTHWHILE, captured
 from lab_utils.training.step import Step
 from lab_utils.watch import Watch, in_jupyter
@@ -42,10 +44,11 @@ class History:
         return 0 if self.stretches.empty else round(self.stretches["epoch"].iloc[-1])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Batches:
     """A split on the device, in full batches of one size, in an order drawn from ``rng``, epoch after epoch.
 
+    Every batch is full, so that a step sees one shape; what is left of an epoch waits for the next.
     ``augment(images, rng)`` changes the images, uint8 to uint8, each time that they are drawn.
     """
 
@@ -53,6 +56,8 @@ class Batches:
     size: int
     rng: torch.Generator
     augment: Augment | None = None
+    order: Tensor | None = None  # of this epoch, of which ``place`` images were drawn
+    place: int = 0
 
     @property
     def per_epoch(self) -> int:
@@ -60,8 +65,21 @@ class Batches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         while self.per_epoch:
-            for images, *others in shuffled(tuple(self.tensors), self.size, self.rng):
-                yield (self.augment(images, self.rng) if self.augment else images), *others
+            if self.order is None or self.place + self.size > len(self.order):
+                self.order = torch.randperm(len(self.tensors[0]), generator=self.rng, device=self.rng.device)
+                self.place = 0
+            index = self.order[self.place : self.place + self.size]
+            self.place += self.size
+            images, *others = (t[index] for t in self.tensors)
+            yield (self.augment(images, self.rng) if self.augment else images), *others
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"order": self.order, "place": self.place, "rng": self.rng.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.order = state["order"] if state["order"] is None else state["order"].to(self.rng.device)
+        self.place = state["place"]
+        self.rng.set_state(state["rng"])
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,19 @@ class Watching:
     evaluate: Callable[[], dict[str, float]] | None = None  # its numbers join the history
     preview: Callable[[], Figure] | None = None  # a figure that renews itself in JupyterLab
     log_every: int = 10  # steps between two points of the curve
+    kept: dict[Any, Any] = field(default_factory=dict)  # that what is called meanwhile fills: tensors, numbers, texts
+
+
+@dataclass
+class Progress:
+    """How far a training has come, beside the state of what it changes."""
+
+    done: int = 0  # steps
+    curve: list[dict[str, float]] = field(default_factory=list)
+    rows: list[dict[str, float]] = field(default_factory=list)  # of the stretches that ended
+    ended: str = ""
+    scalars: dict[str, list[np.ndarray]] = field(default_factory=dict)  # of the stretch under way
+    good: list[dict[str, Tensor]] = field(default_factory=list)  # weights from before it
 
 
 @spend("training")
@@ -81,68 +112,133 @@ def fit(
     steps: int,
     *,
     name: str,
-    after_step: Callable[[], object] | None = None,
+    state: Mapping[str, Any],
+    after_step: Callable[[int], object] | None = None,
     watching: Watching | None = None,
     restore_on_failure: Sequence[nn.Module] = (),
 ) -> History:
     """Run so many steps over shuffled full batches and return the history.
 
-    ``after_step`` moves learning rate and the like. Headless, one line is printed per stretch. Scalars stay on the
-    device within a stretch. An interrupt in JupyterLab keeps what was reached. LabError if the data does not fill a
-    batch or a loss is not finite. On a GPU the step runs as a CUDA graph (:mod:`lab_utils.training.capture`).
+    ``state`` names all that the steps change beside the batches: modules, optimisers, schedules, random streams,
+    tensors. ``after_step(done)`` moves learning rate and the like. Headless, one line is printed per stretch. Scalars
+    stay on the device within a stretch. An interrupt in JupyterLab keeps what was reached. LabError if the data does
+    not fill a batch or a loss is not finite. On a GPU the step runs as a CUDA graph
+    (:mod:`lab_utils.training.capture`).
 
     A game between networks may fail without anybody's mistake. The modules in ``restore_on_failure`` get back the
     weights that they had before a stretch that failed (see :func:`failure`), and the training ends with one line.
+
+    Where a report asks for it, a training is kept every so many steps (:mod:`lab_utils.training.checkpoint`), and one
+    that was stopped goes on.
     """
     watching = watching or Watching()
     if batches.per_epoch == 0:
         n = len(batches.tensors[0])
         raise LabError(f"{name}: {n} images do not fill one batch of {batches.size}; lower batch_size")
-    if batches.tensors[0].is_cuda and steps >= WORTHWHILE:
+    whole = {**state, "batches": batches}
+    kept, kept_every = checkpoint.checkpoint_of(name, batches.tensors[0].device, steps)
+    watch, progress = Watch(name, steps), Progress(good=copies(restore_on_failure))
+    if kept and (found := checkpoint.read(kept)):
+        progress = resumed(found, whole, watching, watch)
+        progress.good = progress.good or copies(restore_on_failure)
+    if batches.tensors[0].is_cuda and steps - progress.done >= WORTHWHILE:
         step = captured(step, name)
-    curve, rows, ended, done = [], [], "", 0
-    good = copies(restore_on_failure)
-    stream, watch = iter(batches), Watch(name, steps)
+    stream = iter(batches)
     try:
-        while done < steps:
-            length = min(watching.every or steps, steps - done)
-            scalars = run_stretch(step, itertools.islice(stream, length), after_step, watch)
-            failed = failure(scalars) or broken_weights(restore_on_failure)
-            if failed and not restore_on_failure:
-                raise LabError(
-                    f"{name}: {failed} before step {done + length:,}; lower learning_rate or raise batch_size"
-                )
-            curve += logged(scalars, done, watching.log_every)
-            if failed:
-                put_back(restore_on_failure, good)
-                ended = f"{failed} before step {done + length:,} of {steps:,}; the weights of step {done:,} are kept"
-                print(f"{name}: {ended}")
-                break
-            good, done = copies(restore_on_failure), done + length
-            rows.append({"step": done, "epoch": done / batches.per_epoch})
-            rows[-1] |= {f"train_{key}": value for key, value in scalars.mean().items()}
-            rows[-1] |= watching.evaluate() if watching.evaluate else {}
-            watch.stretch(rows[-1], watching.preview)
+        while progress.done < steps and not progress.ended:
+            until = [after(progress.done, watching.every or steps), after(progress.done, kept_every), steps]
+            run_steps(step, itertools.islice(stream, min(until) - progress.done), after_step, watch, progress)
+            if progress.done in (until[0], steps):
+                end_stretch(progress, steps, batches, watching, watch, restore_on_failure)
+            if kept:
+                checkpoint.write(kept, taken(progress, whole, watching))
     except KeyboardInterrupt:
         if not in_jupyter():
             raise
-        print(f"{name}: interrupted after {done:,} of {steps:,} steps; the weights reached so far are kept")
+        print(f"{name}: interrupted after {progress.done:,} of {steps:,} steps; the weights reached so far are kept")
     finally:
         watch.close()
-    return History(pd.DataFrame(curve), pd.DataFrame(rows), ended)
+    return History(pd.DataFrame(progress.curve), pd.DataFrame(progress.rows), progress.ended)
 
 
-def run_stretch(
-    step: Step, batches: Iterable[tuple[Tensor, ...]], after_step: Callable[[], object] | None, watch: Watch
-) -> pd.DataFrame:
-    """Some steps; the scalars of each, moved off the device once at the end."""
+def after(done: int, every: int) -> int:
+    """The next multiple of ``every``."""
+    return (done // every + 1) * every
+
+
+def run_steps(
+    step: Step,
+    batches: Iterable[tuple[Tensor, ...]],
+    after_step: Callable[[int], object] | None,
+    watch: Watch,
+    progress: Progress,
+) -> None:
+    """Some steps; their scalars, moved off the device once at the end, join those of the stretch."""
     collected: list[dict[str, Tensor]] = []
-    for batch in batches:
+    for done, batch in enumerate(batches, start=progress.done + 1):
         collected.append(step(*batch))
         if after_step is not None:
-            after_step()
+            after_step(done)
         watch.tick()
-    return pd.DataFrame({key: torch.stack([s[key] for s in collected]).cpu().numpy() for key in collected[0]})
+    for key in collected[0]:
+        progress.scalars.setdefault(key, []).append(torch.stack([s[key] for s in collected]).cpu().numpy())
+    progress.done += len(collected)
+
+
+def end_stretch(
+    progress: Progress, steps: int, batches: Batches, watching: Watching, watch: Watch, restore: Sequence[nn.Module]
+) -> None:
+    """Take a stretch into the history, evaluate and say how it went; or end the training, if it failed."""
+    scalars = pd.DataFrame({key: np.concatenate(parts) for key, parts in progress.scalars.items()})
+    done, before = progress.done, progress.done - len(scalars)
+    failed = failure(scalars) or broken_weights(restore)
+    if failed and not restore:
+        raise LabError(f"{watch.name}: {failed} before step {done:,}; lower learning_rate or raise batch_size")
+    progress.curve += logged(scalars, before, watching.log_every)
+    progress.scalars = {}
+    if failed:
+        put_back(restore, progress.good)
+        progress.ended = f"{failed} before step {done:,} of {steps:,}; the weights of step {before:,} are kept"
+        print(f"{watch.name}: {progress.ended}")
+        return
+    progress.good = copies(restore)
+    row = {"step": done, "epoch": done / batches.per_epoch}
+    row |= {f"train_{key}": float(value) for key, value in scalars.mean().items()}
+    row |= watching.evaluate() if watching.evaluate else {}
+    progress.rows.append(row)
+    watch.stretch(row, watching.preview)
+
+
+def taken(progress: Progress, state: Mapping[str, Any], watching: Watching) -> dict[str, Any]:
+    """What a checkpoint holds. Weights to go back to are those that are there if a stretch has just ended."""
+    scalars = {key: torch.from_numpy(np.concatenate(parts)) for key, parts in progress.scalars.items()}
+    return {
+        **vars(progress),
+        "scalars": scalars,
+        "good": progress.good if scalars else [],
+        "state": {name: checkpoint.state_of(part) for name, part in state.items()},
+        "kept": watching.kept,
+    }
+
+
+def resumed(found: Mapping[str, Any], state: Mapping[str, Any], watching: Watching, watch: Watch) -> Progress:
+    """Put everything back as it was when ``found`` was taken, and say again what had been said."""
+    with torch.no_grad():
+        for name, part in state.items():
+            checkpoint.put(part, found["state"][name])
+    watching.kept.update(found["kept"])
+    progress = Progress(**{name: found[name] for name in Progress.__dataclass_fields__})
+    progress.scalars = {key: [values.numpy()] for key, values in found["scalars"].items()}
+    for row in progress.rows:
+        watch.stretch(row, None)
+    watch.resume(progress.done)
+    if progress.ended:
+        print(f"{watch.name}: {progress.ended}")
+    if progress.done == watch.steps or progress.ended:
+        say(f"goes on: {watch.name} was trained before, {progress.done} of {watch.steps} steps")
+    else:
+        say(f"goes on: {watch.name} at step {progress.done} of {watch.steps}")
+    return progress
 
 
 def logged(scalars: pd.DataFrame, before: int, every: int) -> list[dict[str, float]]:
@@ -173,16 +269,16 @@ def broken_weights(modules: Sequence[nn.Module]) -> str:
 
 def snapshots(
     take: Callable[[], Tensor], steps: int, shares: Sequence[float] = (0.1, 0.5, 1.0)
-) -> tuple[dict[float, Tensor], Callable[[], None]]:
-    """What ``take()`` gives after these shares of ``steps`` calls, by share, and the function to call after a step.
+) -> tuple[dict[float, Tensor], Callable[[int], None]]:
+    """What ``take()`` gives after these shares of ``steps``, by share, and the function to call after a step.
 
     The dict fills while the model trains; of shares that fall on the same step the last one counts.
     """
     taken: dict[float, Tensor] = {}
-    wanted, done = {math.ceil(steps * share): share for share in shares}, itertools.count(1)
+    wanted = {math.ceil(steps * share): share for share in shares}
 
-    def after_step() -> None:
-        if (share := wanted.get(next(done))) is not None:
+    def after_step(done: int) -> None:
+        if (share := wanted.get(done)) is not None:
             taken[share] = take()
 
     return taken, after_step

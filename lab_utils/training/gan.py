@@ -8,18 +8,16 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lab_utils import losses
 from lab_utils.data.augment import Augment, mirrored
 from lab_utils.data.batches import by_parts, to_signed
+from lab_utils.models.average import Average
 from lab_utils.models.gan import Discriminator, Generator
 from lab_utils.run import Run, autocast, evaluating, noise
-from lab_utils.training.conditions import Condition, Logits, nothing
+from lab_utils.training.conditions import Condition, Logits, OnReal, nothing
 from lab_utils.training.fit import Batches, History, Watching, fit
 from lab_utils.training.step import Scalars, Step, descend, detached
-
-OnReal = Callable[..., Scalars]  # of the discriminator and a batch: further terms of real images alone
 
 
 @dataclass(frozen=True)
@@ -101,10 +99,16 @@ class Gan:
         """All that training changes; ``fit`` restores it on a failure."""
         return self.generator, self.discriminator, self.sampler
 
-    def after_step(self) -> None:
-        """Move the average on; for ``fit``."""
-        if self.sampler is not self.generator:
-            self.sampler.update_parameters(self.generator)
+    @property
+    def state(self) -> dict[str, Any]:
+        """The same with the optimisers, by name; what a checkpoint holds."""
+        average = {} if self.sampler is self.generator else {"sampler": self.sampler}
+        return average | {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+        }
 
 
 def make_gan(
@@ -120,12 +124,11 @@ def make_gan(
         f"{name} discriminator", Discriminator, heads={"real": 1, **heads}, width=width, side=side, channels=channels,
         norm=recipe.norm,
     )  # fmt: skip
-    averaging = get_ema_multi_avg_fn(recipe.average)
     adam = partial(torch.optim.Adam, betas=recipe.betas, fused=True, capturable=run.device.type == "cuda")
     return Gan(
         generator,
         discriminator,
-        AveragedModel(generator, multi_avg_fn=averaging, use_buffers=True) if recipe.average else generator,
+        Average(generator, recipe.average) if recipe.average else generator,
         adam(generator.parameters(), recipe.generator_rate),
         adam(discriminator.parameters(), recipe.discriminator_rate),
     )
@@ -173,7 +176,7 @@ def gan_step(game: Game) -> Step:
 
     A batch is uint8 images, then what ``condition`` and ``on_real`` want of them; a recipe with several discriminator
     steps divides it among them, so that each image is shown once. The condition says what the generator is told
-    and what the heads read; ``on_real(discriminator, *batch)`` adds terms of real images alone.
+    and what the heads read; ``on_real`` adds terms of real images alone. Last, the average of the generator moves on.
 
     The step returns the losses ``discriminator`` and ``generator``, the mean logits ``real`` and ``fake``, and each
     further term under its name, with ``_real`` or ``_fake`` where the discriminator learns it; the generator's bears
@@ -190,6 +193,8 @@ def gan_step(game: Game) -> Step:
                 terms |= generator_turn(game, share)
         finally:  # even if a person interrupts here and trains on
             discriminator.requires_grad_(True)
+        if recipe.average:
+            game.gan.sampler.update(game.gan.generator)
         return detached(**terms)
 
     return step
@@ -218,7 +223,7 @@ def discriminator_turn(game: Game, batch: tuple[Tensor, ...]) -> Scalars:
     if condition.on_fakes:
         further |= suffixed(condition.read(read, c), "fake")
     if game.on_real is not None:
-        further |= game.on_real(gan.discriminator, *batch)
+        further |= game.on_real.terms(gan.discriminator, *batch)
     descend(loss + sum(further.values()), gan.discriminator_optimizer)
     return terms | further
 
@@ -286,16 +291,18 @@ def train_gan(
     weights from before the stretch that failed, and ``History.ended`` says why.
     """
     rng, order = map(run.rng, purposes)
-    step = gan_step(Game(gan, run, rng, recipe, condition or nothing(), on_real))
+    condition = condition or nothing()
+    step = gan_step(Game(gan, run, rng, recipe, condition, on_real))
     turns = recipe.discriminator_steps
     every = every and max(1, every // turns)
     watching = Watching(every, log_every=max(1, log_every // turns), **watching)
+    state = gan.state | {"game": rng, "condition": condition.rng, "on_real": on_real.rng if on_real else None}
     return fit(
         step,
         Batches(tensors, batch_size * turns, order, augment),
         steps // turns,
         name=name,
-        after_step=gan.after_step,
+        state={part: value for part, value in state.items() if value is not None},
         watching=watching,
         restore_on_failure=gan.networks,
     )

@@ -43,7 +43,7 @@ def codes(
             terms["error"] = continuous_weight * (read_parts[-1] - true_parts[-1]).square().mean()
         return terms
 
-    return Condition(sum(sizes) + continuous, draw, read, on_fakes=True, view=view)
+    return Condition(sum(sizes) + continuous, draw, read, on_fakes=True, view=view, rng=rng)
 
 
 def coarse(x: Tensor, side: int = 8) -> Tensor:

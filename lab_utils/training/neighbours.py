@@ -6,7 +6,6 @@ al. 2020; for InfoGAN, Ojha et al. 2020).
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from lab_utils.data.batches import to_signed, to_unit
 from lab_utils.losses import shared_information
 from lab_utils.metrics.pca import fit_pca
 from lab_utils.run import Run, autocast
+from lab_utils.training.conditions import OnReal
 
 BALANCE = 3.0  # of the entropy of the codes in the information that neighbours share
 
@@ -41,7 +41,7 @@ def walk(index: Tensor, neighbours: Tensor, steps: int, rng: torch.Generator) ->
 
 def agreement(
     run: Run, rng: torch.Generator, images: Tensor, neighbours: Tensor, steps: int, size: int, weight: float
-) -> Callable[..., dict[str, Tensor]]:
+) -> OnReal:
     """The term ``agreement`` for :func:`lab_utils.training.gan.gan_step`: minus the information that neighbours share.
 
     Between as many of ``images`` (uint8 N×C×H×W, with ``neighbours`` N×k) as a batch holds, drawn at random, and where
@@ -55,10 +55,10 @@ def agreement(
             logits = discriminator(distorted(to_signed(x), rng))["code"]
         return logits[:, :size].float().softmax(1)
 
-    def on_real(discriminator: nn.Module, batch: Tensor, *_: Tensor) -> dict[str, Tensor]:
+    def terms(discriminator: nn.Module, batch: Tensor, *_: Tensor) -> dict[str, Tensor]:
         start = torch.randint(len(images), (len(batch),), generator=rng, device=images.device)
         end = walk(start, neighbours, steps, rng)
         here, there = (probabilities(discriminator, images[index]) for index in (start, end))
         return {"agreement": -weight * shared_information(here, there, BALANCE)}
 
-    return on_real
+    return OnReal(terms, rng)

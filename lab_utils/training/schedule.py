@@ -1,6 +1,5 @@
 """The optimiser of everything that is no game between networks, and weights that move while a model trains."""
 
-import itertools
 from collections.abc import Callable
 
 import torch
@@ -30,12 +29,14 @@ def one_cycle_adamw(
     return optimizer, schedule
 
 
-def anneal(value: Tensor, start: float, end: float, steps: int) -> Callable[[], None]:
-    """Let ``value`` go from start to end in a straight line over the first half of ``steps`` calls, then stay."""
-    value.fill_(start)
-    done = itertools.count(1)
+def anneal(value: Tensor, start: float, end: float, steps: int) -> Callable[[int], None]:
+    """Let ``value`` go from start to end in a straight line over the first half of ``steps``, then stay.
 
-    def advance() -> None:
-        value.fill_(end + (start - end) * max(0.0, 1 - 2 * next(done) / steps))
+    Returns the function to call after a step, with how many were done.
+    """
+    value.fill_(start)
+
+    def advance(done: int) -> None:
+        value.fill_(end + (start - end) * max(0.0, 1 - 2 * done / steps))
 
     return advance

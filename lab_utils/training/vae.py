@@ -70,7 +70,7 @@ def train_vae(
     augment: Augment | None = None,
     betas: tuple[float, float] = (1.0, 1.0),
     purpose: str | None = None,
-    after_step: Callable[[], object] | None = None,
+    after_step: Callable[[int], object] | None = None,
     **watching: Any,
 ) -> History:
     """Train a VAE with AdamW and a one-cycle rate on ``tensors``: uint8 images, then what ``prepare`` wants of them.
@@ -82,22 +82,23 @@ def train_vae(
     :class:`lab_utils.training.fit.Watching`. LabError as for ``fit``.
     """
     prefix = name if purpose is None else purpose
-    rngs = {what: run.rng(f"{prefix} {what}".strip()) for what in ("z", "order", "mirror")}
+    order, rngs = run.rng(f"{prefix} order".strip()), {w: run.rng(f"{prefix} {w}".strip()) for w in ("z", "mirror")}
 
     def seen(*batch: Tensor) -> tuple[Tensor, ...]:
         x, *c = prepare(*batch)
         return (mirrored(x, rngs["mirror"]) if mirror else x), *c
 
-    batches = Batches(tensors, batch_size, rngs["order"], augment)
+    batches = Batches(tensors, batch_size, order, augment)
     optimizer, rate = one_cycle_adamw(model, max_lr, steps)
     beta = torch.ones((), device=run.device)
     change_beta = anneal(beta, *betas, steps)
 
-    def advance() -> None:
+    def advance(done: int) -> None:
         rate.step()
-        change_beta()
+        change_beta(done)
         if after_step is not None:
-            after_step()
+            after_step(done)
 
     step = vae_step(model, optimizer, run, rngs["z"], nll, seen, beta)
-    return fit(step, batches, steps, name=name, after_step=advance, watching=Watching(**watching))
+    state = {"model": model, "optimizer": optimizer, "rate": rate, "beta": beta, **rngs}
+    return fit(step, batches, steps, name=name, state=state, after_step=advance, watching=Watching(**watching))
