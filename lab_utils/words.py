@@ -41,7 +41,7 @@ def source_lines(data: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def counts(data: Mapping[str, Any]) -> str:
     """Sizes of the splits, as in ``60,000 training, 10,000 test``."""
-    sizes = [(data.get("train"), "training"), (data.get("test"), "test")]
+    sizes = [(data.get("train"), "training"), (data.get("test"), data.get("split", "test"))]
     return ", ".join(f"{n:,} {what}" for n, what in sizes if isinstance(n, int)) or "sizes not stated"
 
 

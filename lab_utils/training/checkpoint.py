@@ -22,6 +22,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from lab_utils import sources
+from lab_utils.config import LabError
 from lab_utils.files import digest, say, write_whole
 from lab_utils.run import device_name, precision_for
 from lab_utils.watch import in_jupyter
@@ -80,9 +81,12 @@ def checkpoint_of(name: str, device: torch.device, steps: int) -> tuple[Checkpoi
         return None, steps
     _trained[name] += 1
     again = f"-{_trained[name]}" if _trained[name] > 1 else ""
+    try:
+        needed = sources.closure(cells)
+    except LabError:  # a file of the package that is being edited, and is no Python as it is
+        return None, steps
     plain = re.sub(r"\W+", "-", name).strip("-")
     path = wanted.folder / f"{plain}{again}.safetensors"
-    needed = sources.closure(cells)
     computed = [device_name(device), str(precision_for(device)), torch.get_num_threads(), torch.__version__]
     facts = [path.name, cells, {file: wanted.modules.get(file) for file in needed}, wanted.depends, computed, steps]
     return Checkpoint(path, digest(facts), name, wanted.since), _every

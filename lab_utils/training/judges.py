@@ -49,18 +49,26 @@ def judge(run: Run, kind: str, images: Tensor, labels: Tensor, profile: str, cac
     recipe = DIGITS if kind == "digits" else FACES
     arguments = {} if kind == "digits" else {"attributes": labels.shape[1], "side": images.shape[-1]}
     path = cache / f"{recipe.name.replace(' ', '-')}-{key(run, images, labels, steps)}.safetensors"
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.stem}.lock")):
-        if path.exists() and not checkpoint.made_before(path):
-            model = run.build(f"{recipe.name} weights", recipe.make, **arguments)
-            model.load_state_dict(load_file(path, device=str(run.device)))
-            print(f"{recipe.name}: from the cache ({path.name})")
-            return model.eval()
-        augment = moved_if_few(images) if kind == "digits" else None
-        with threads(THREADS):
-            model = train_classifier(run, recipe.name, images, labels, steps, recipe, augment=augment, **arguments)
-        write_whole(path, save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
-    return model
+    if not there(path):
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.stem}.lock")):
+            if not there(path):  # which another process may have made meanwhile
+                augment = moved_if_few(images) if kind == "digits" else None
+                with threads(THREADS):
+                    model = train_classifier(
+                        run, recipe.name, images, labels, steps, recipe, augment=augment, **arguments
+                    )
+                write_whole(path, save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
+                return model
+    model = run.build(f"{recipe.name} weights", recipe.make, **arguments)
+    model.load_state_dict(load_file(path, device=str(run.device)))
+    print(f"{recipe.name}: from the cache ({path.name})")
+    return model.eval()
+
+
+def there(path: Path) -> bool:
+    """Whether a judge is in the cache that may be loaded."""
+    return path.exists() and not checkpoint.made_before(path)
 
 
 def examples(loaded: Any, kind: str, images: Tensor, profile: str) -> tuple[Tensor, Tensor]:
