@@ -75,8 +75,8 @@ def referred(spec: Metric, entry: Mapping[str, Any]) -> str:
 
 
 def scale_in_words(anchors: Mapping[str, float]) -> str:
-    """As in ``1.5 as they are, 14.0 noised, σ 0.1``."""
-    return "; ".join(f"{number(value)} {name}" for name, value in anchors.items())
+    """As in ``1.5 as they are; 14.0 noised, σ 0.1``, from near to far."""
+    return "; ".join(f"{number(value)} {name}" for name, value in sorted(anchors.items(), key=lambda one: one[1]))
 
 
 def bound(spec: Metric, profile: str, sources: set[str]) -> str:

@@ -67,6 +67,15 @@ def test_cells_are_short(notebook):
             assert max(map(len, lines)) <= 100, f"cell {number}"
 
 
+def test_no_cell_shows_a_bare_number(notebook):
+    """What the last expression of a cell gives is shown, unless a semicolon stands behind it."""
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and isinstance(last := ast.parse(cell.source).body[-1], ast.Expr):
+            shown = ast.unparse(last)
+            assert shown.startswith("page.") or "train" in shown, f"cell {number}"
+            assert not shown.startswith("page.measure(") or cell.source.endswith(";"), f"cell {number}"
+
+
 def test_all_code_of_the_notebooks_can_be_read_in_one_sitting():
     cells = [cell for path in FILES for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert sum(len(cell.source.splitlines()) for cell in cells) <= 1500
