@@ -4,7 +4,9 @@ Nothing here imports torch: the report checks its arguments with this module bef
 """
 
 import ctypes
+import functools
 import os
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,8 +28,29 @@ class LabError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
+@functools.cache
 def gpu_present() -> bool:
-    """Whether the CUDA driver answers and shows a device, found without importing torch."""
+    """Whether there is a GPU that torch can use. A line says so if there is one that it cannot.
+
+    Torch is imported only where a driver answers: its import takes longer than finding that there is none.
+    """
+    if not driver_answers():
+        return False
+    import torch
+
+    if torch.cuda.is_available():
+        return True
+    built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+    print(
+        f"warning: the driver shows a GPU, but torch {torch.__version__}, {built}, cannot use it, perhaps because the "
+        "driver is older; all runs on the CPU. Update the driver, or install a torch for it",
+        file=sys.stderr,
+    )
+    return False
+
+
+def driver_answers() -> bool:
+    """Whether the CUDA driver answers and shows a device."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -50,7 +50,8 @@ def start(seed: int) -> Run:
     keep_freed_memory()
     # Deterministic mode also fills fresh memory, which costs a twentieth of the time and changes no result of ours.
     torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # not TF32: what is evaluated in float32 is float32
+    # Not TF32: what is evaluated in float32 is float32. After a newer name was set, a read of these would raise.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return Run(seed, device, precision_for(device))
 

@@ -1,5 +1,6 @@
 """Steps that run compiled or captured do what they do one by one."""
 
+import contextlib
 import shutil
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from lab_utils import losses
+from lab_utils import run as run_module
 from lab_utils.data import batches
 from lab_utils.models.cvae import MLPCVAE
 from lab_utils.run import rng, start, streams
@@ -35,7 +37,7 @@ def cvae(run):
 def game(run, recipe):
     gan = make_gan(run, "gan", recipe, GAME["noise"], {}, GAME["width"], GAME["side"])
     step = gan_step(Game(gan, run, run.rng("game"), recipe, nothing()))
-    return step, gan.after_step
+    return step, lambda: None
 
 
 def trained(step, after_step, tensors, run, batch_size, n):
@@ -117,7 +119,7 @@ def test_what_cannot_be_captured_goes_on_as_it_is(run, blobs, monkeypatch, capsy
     ]
 
 
-def refuse(step, batch):
+def refuse(step, batch, drawn):
     raise RuntimeError("operation not permitted\nwhen stream is capturing")
 
 
@@ -129,7 +131,7 @@ def test_a_graph_is_asked_for_once_and_gets_every_further_batch(run, blobs, monk
         seen["on the side"] += 1
         return step(*batch)
 
-    def graph_of(step, batch):
+    def graph_of(step, batch, drawn):
         seen["captures"] += 1
 
         def replay(*batch):
@@ -142,6 +144,74 @@ def test_a_graph_is_asked_for_once_and_gets_every_further_batch(run, blobs, monk
     monkeypatch.setattr(capture, "graph_of", graph_of)
     same_training(cvae, lambda step: capture.captured(step, "CVAE"), blobs, run, 50, 10)
     assert seen == {"on the side": capture.WARM_UP, "captures": 1, "replays": 10 - capture.WARM_UP}
+
+
+class Gpu:
+    """What torch.cuda is asked for, in its order; a capture may be refused."""
+
+    def __init__(self, monkeypatch, refuses=False):
+        self.asked = []
+        for name in ("stream", "graph"):
+            monkeypatch.setattr(torch.cuda, name, lambda *_, name=name: self.within(name))
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: "current")
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: self)
+        self.refuses = refuses
+
+    @contextlib.contextmanager
+    def within(self, name):
+        self.asked.append(f"into {name}")
+        try:
+            yield
+            if name == "graph" and self.refuses:
+                raise RuntimeError("the capture could not be ended")
+        except ValueError as error:
+            raise RuntimeError("the capture could not be ended") from error
+        finally:
+            self.asked.append(f"out of {name}")
+
+    def register_generator_state(self, stream):
+        self.asked.append(stream)
+
+    def replay(self):
+        self.asked.append("replay")
+
+
+@pytest.mark.parametrize(("version", "registers"), [("2.11.0+cu130", True), ("2.13.1", True), ("2.14.0", False)])
+def test_the_streams_of_a_step_are_registered_where_torch_does_not_find_them(monkeypatch, version, registers):
+    gpu, drawn, other = Gpu(monkeypatch), torch.Generator(), torch.Generator()
+    monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion(version))
+    take = capture.graph_of(lambda x: {"loss": x.sum()}, (torch.ones(3),), [drawn])
+    assert gpu.asked == [*([drawn] if registers else []), "into stream", "into graph", "out of graph", "out of stream"]
+    assert take(torch.ones(3))["loss"] == 3
+    assert other not in gpu.asked
+
+
+def test_the_streams_of_a_step_are_those_that_it_draws_from(monkeypatch):
+    used, idle = torch.Generator(), torch.Generator()
+    monkeypatch.setattr(run_module, "streams", lambda: [used, idle])
+    monkeypatch.setattr(capture, "on_side_stream", lambda step, batch: step(*batch))
+    asked = []
+    monkeypatch.setattr(capture, "graph_of", lambda step, batch, drawn: asked.append(drawn) or step)
+    take = capture.captured(lambda x: {"loss": x + torch.rand(1, generator=used)}, "toy")
+    for _ in range(5):
+        take(torch.zeros(1))
+    assert asked == [[used]]
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_a_capture_that_fails_leaves_the_stream_and_says_what_went_wrong_first(monkeypatch, capsys, refuses):
+    gpu = Gpu(monkeypatch, refuses)
+    monkeypatch.setattr(run_module, "streams", list)
+
+    def step(x):
+        if not refuses:
+            raise ValueError("this operation waits for the device")
+        return {"loss": x.sum()}
+
+    assert capture.graph_or_eager(step, (torch.ones(1),), "toy", []) is step
+    assert gpu.asked[-2:] == ["out of graph", "out of stream"]
+    reason = "the capture could not be ended" if refuses else "this operation waits for the device"
+    assert capsys.readouterr().out.endswith(f"cannot be captured as a CUDA graph ({reason})\n")
 
 
 def test_streams_on_a_gpu_are_known_while_they_are_in_use(run):

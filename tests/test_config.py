@@ -1,10 +1,14 @@
 """What everything stands on: profiles and seeds, files, who watches."""
 
 import inspect
+import os
+import shutil
+import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from lab_utils import clock, config, files, watch
 from lab_utils.config import LabError
@@ -129,3 +133,40 @@ def test_who_watches(monkeypatch, terminal, kernel, headless, jupyter):
         monkeypatch.setenv("LAB_HEADLESS", "1")
     assert watch.in_jupyter() is jupyter
     assert watch.watched() is (terminal or jupyter)
+
+
+# A GPU that torch can use
+
+STUB = """
+int cuInit(unsigned f) {{ return 0; }}
+int cuDeviceGetCount(int *n) {{ *n = {devices}; return 0; }}
+"""
+ASK = """
+import sys
+from lab_utils import config
+print(config.gpu_present(), config.gpu_present(), config.resolve_profile("auto"), "torch" in sys.modules)
+"""
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="no C compiler")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch can use the GPU")
+@pytest.mark.parametrize("devices", [0, 1])
+def test_a_driver_that_torch_cannot_use_is_no_gpu(tmp_path, devices):
+    (tmp_path / "stub.c").write_text(STUB.format(devices=devices))
+    stub = tmp_path / "libcuda.so.1"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", stub, tmp_path / "stub.c"], check=True)
+    env = os.environ | {"LD_LIBRARY_PATH": str(tmp_path), "PYTHONPATH": str(config.ROOT)}
+    done = subprocess.run([sys.executable, "-c", ASK], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == f"False False quick {devices == 1}\n"
+    said = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(said) == devices
+    assert all("cannot use it" in line and "CPU" in line for line in said)
+
+
+def test_both_names_of_tf32_can_be_read_after_a_start():
+    code = "from lab_utils.run import start; start(0); import torch; b = torch.backends; "
+    code += "print(b.cudnn.allow_tf32, b.cuda.matmul.allow_tf32, b.cudnn.conv.fp32_precision)"
+    env = os.environ | {"PYTHONPATH": str(config.ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[:2] == ["False", "False"]
+    assert "tf32" not in done.stdout

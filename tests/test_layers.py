@@ -23,7 +23,7 @@ LAYERS = (
 )
 HEAVY = {"training", "page", "metrics", "models", "figures"}  # what the report does without
 # Imports inside a function, which run when it is called: from, to.
-DELAYED = {("lab_utils.watch", "lab_utils.figures")}
+DELAYED = {("lab_utils.watch", "lab_utils.figures"), ("lab_utils.config", "torch")}
 
 GAME = {"training/gan", "models/gan", "training/acgan", "training/infogan"}
 LABELLED = {"models/cvae", "training/cvae"}

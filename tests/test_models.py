@@ -1,5 +1,6 @@
 """What every model promises, written once and run over all of them."""
 
+import copy
 import re
 
 import pytest
@@ -327,3 +328,34 @@ def test_every_parameter_of_a_game_has_a_gradient(run, norm):
 @pytest.mark.parametrize("module", [classifier, cvae, gan, layers, vae_module])
 def test_models_hold_no_loss(module):
     assert not {name for name in vars(module) if re.search("nll|kl_|loss|entropy", name)}
+
+
+# Spectral norm
+
+
+def test_weights_under_spectral_norm_are_computed_in_float32_once_a_pass():
+    torch.manual_seed(0)
+    model = Discriminator({"real": 1, "code": 3}, width=4, side=16, norm="spectral")
+    seen = []
+    layers = [layer for layer in model.modules() if hasattr(layer, "parametrizations")]
+    for layer in layers:
+        norm = layer.parametrizations.weight[0]
+        norm.register_forward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(torch.randn(5, 3, 16, 16))
+        assert torch.is_autocast_enabled("cpu")
+    assert seen == [False] * len(layers)
+    assert len(layers) == 4
+
+
+def test_a_discriminator_under_spectral_norm_is_its_layers_one_after_another():
+    torch.manual_seed(0)
+    one = Discriminator({"real": 1}, width=4, side=16, norm="spectral")
+    other, x = copy.deepcopy(one), torch.randn(5, 3, 16, 16)
+    for _ in range(3):
+        logits, plain = one(x)["real"], other.heads["real"](other.trunk(x))
+        assert torch.equal(logits, plain)
+        for result in (logits, plain):
+            result.sum().backward()
+    for weight, its in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(weight.grad, its.grad)

@@ -180,7 +180,7 @@ def test_agreement_is_minus_the_information_that_neighbours_share(run, digits):
     images, graph = digits
     index = torch.arange(5, 25)
     on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, steps=2, size=4, weight=0.5)
-    terms = on_real(reader(run), images[:20])
+    terms = on_real.terms(reader(run), images[:20])
 
     stream, discriminator = run.rng("agreement"), reader(run)
     index = torch.randint(len(images), (20,), generator=stream)
@@ -199,7 +199,7 @@ def test_agreement_teaches_the_trunk_and_the_code_but_not_the_verdict(run, digit
     images, graph = digits
     discriminator = reader(run)
     on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, steps=1, size=4, weight=1.0)
-    on_real(discriminator, images)["agreement"].backward()
+    on_real.terms(discriminator, images)["agreement"].backward()
     for name, parameter in discriminator.named_parameters():
         if name.startswith("heads.real"):
             assert parameter.grad is None, name
@@ -227,7 +227,7 @@ def test_descending_on_agreement_gives_neighbours_the_same_code_and_uses_all_of_
 
     assert shared(probabilities()) < 0.05
     for _ in range(40):
-        descend(on_real(discriminator, images)["agreement"], optimizer)
+        descend(on_real.terms(discriminator, images)["agreement"], optimizer)
     assert 1 < shared(probabilities()) <= math.log(4)
     codes = probabilities().argmax(1)
     assert len(codes.unique()) == 4
@@ -247,3 +247,12 @@ def test_agreement_joins_the_game(run, digits):
         "discriminator", "generator", "real", "fake", "agreement", "entropy", "error", "entropy_fake", "error_fake"
     }  # fmt: skip
     assert -neighbours.BALANCE * math.log(4) <= scalars["agreement"] <= 1e-3
+
+
+def test_images_are_distorted_in_float32_whatever_surrounds_it(run):
+    x = torch.randn(6, 1, 28, 28, generator=run.rng("x"))
+    plain = augment.distorted(x, run.rng("moves"))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(augment.distorted(x, run.rng("moves")), plain)
+        half = augment.distorted(x.bfloat16(), run.rng("moves"))
+    assert half.dtype == torch.float32

@@ -64,6 +64,10 @@ def moved_if_few(images: Tensor) -> Augment | None:
 
 
 def warped(x: Tensor, rows: list[Tensor], beyond: str) -> Tensor:
-    """Images N×C×H×W under an affine map for each, given by its two rows N×3; ``beyond`` is what lies outside."""
-    grid = F.affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, padding_mode=beyond, align_corners=False)
+    """Images N×C×H×W under an affine map for each, given by its two rows N×3; ``beyond`` is what lies outside.
+
+    In float32 whatever surrounds it: bfloat16 would place what it samples up to an eighth of a pixel off.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        grid = F.affine_grid(torch.stack(rows, dim=1).float(), list(x.shape), align_corners=False)
+        return F.grid_sample(x.float(), grid, padding_mode=beyond, align_corners=False)

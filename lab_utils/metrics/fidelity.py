@@ -41,7 +41,8 @@ def fcd(judge: nn.Module, images: Tensor, real: Tensor, batch: int = 500) -> flo
     for sheet, is_real in ((images, False), (real, True)):
         for part in sheet.split(batch):
             distance.update(as_bytes(part), real=is_real)
-    return distance.compute().item()
+    distance.inception = nn.Identity()  # else the judge would move with it:
+    return distance.cpu().compute().item()  # eigenvalues of a small matrix take long on a GPU
 
 
 def as_bytes(images: Tensor) -> Tensor:

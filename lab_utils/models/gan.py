@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from lab_utils.config import LabError
@@ -70,5 +72,14 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Images N×channels×side×side in [−1, 1] to the logits of each head, N×its width, by name."""
-        features = self.trunk(x)
-        return {name: head(features) for name, head in self.heads.items()}
+        with parametrize.cached():
+            self.normalise()
+            features = self.trunk(x)
+            return {name: head(features) for name, head in self.heads.items()}
+
+    def normalise(self) -> None:
+        """Compute the weights under spectral norm, in float32: its power iteration is worth little in bfloat16."""
+        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+            for layer in self.modules():
+                if parametrize.is_parametrized(layer):
+                    _ = layer.weight  # kept until the pass ends

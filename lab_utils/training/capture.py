@@ -4,6 +4,8 @@ A step of a small model launches a hundred kernels that each take microseconds; 
 time. A graph is launched at once (PyTorch's notes on CUDA semantics, "CUDA graphs").
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from lab_utils.training.step import Scalars, Step
 
 WARM_UP = 3  # steps before the capture: libraries choose their kernels, optimisers make their state
 WORTHWHILE = 50  # steps that are worth a capture
+REGISTERS_ITSELF = (2, 14)  # the version of torch from which on a graph finds the random streams of its step
 
 
 def captured(step: Step, name: str) -> Step:
@@ -21,32 +24,47 @@ def captured(step: Step, name: str) -> Step:
     the device. The random streams of :func:`lab_utils.run.rng` go on as they would without. A step that cannot
     be captured goes on as it is, with one line that says so.
     """
-    calls, take = 0, None
+    calls, take, drawn = 0, None, []
 
     def take_step(*batch: Tensor) -> Scalars:
-        nonlocal calls, take
+        nonlocal calls, take, drawn
         calls += 1
         if calls <= WARM_UP:
-            return on_side_stream(step, batch)
+            before = states()
+            scalars = on_side_stream(step, batch)
+            drawn = [stream for stream, state in before.items() if not torch.equal(state, stream.get_state())]
+            return scalars
         if take is None:
-            take = graph_or_eager(step, batch, name)
+            take = graph_or_eager(step, batch, name, drawn)
         return take(*batch)
 
     return take_step
 
 
-def graph_or_eager(step: Step, batch: tuple[Tensor, ...], name: str) -> Step:
-    """The step as a graph, or as it is where it cannot be captured."""
-    states = {stream: stream.get_state() for stream in run.streams()}
+def states() -> dict[torch.Generator, Tensor]:
+    """Where the streams on the GPU are; that is known without waiting for it."""
+    return {stream: stream.get_state() for stream in run.streams()}
+
+
+def graph_or_eager(step: Step, batch: tuple[Tensor, ...], name: str, drawn: Sequence[torch.Generator]) -> Step:
+    """The step as a graph, or as it is where it cannot be captured. It draws from the streams ``drawn``."""
+    before = states()
     try:
-        return graph_of(step, batch)
+        return graph_of(step, batch, drawn)
     except RuntimeError as error:
-        for stream, state in states.items():  # the graph that failed still holds them
+        for stream, state in before.items():  # the graph that failed still holds them
             stream.graphsafe_set_state(torch.Generator(stream.device))
             stream.set_state(state)
-        reason = str(error).strip().splitlines()[0]
+        reason = str(first_of(error)).strip().splitlines()[0]
         print(f"{name}: runs step by step, for its step cannot be captured as a CUDA graph ({reason})")
         return step
+
+
+def first_of(error: BaseException) -> BaseException:
+    """What went wrong first: that a capture could not be ended says nothing."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error
 
 
 def on_side_stream(step: Step, batch: tuple[Tensor, ...]) -> Scalars:
@@ -59,13 +77,15 @@ def on_side_stream(step: Step, batch: tuple[Tensor, ...]) -> Scalars:
     return scalars
 
 
-def graph_of(step: Step, batch: tuple[Tensor, ...]) -> Step:
+def graph_of(step: Step, batch: tuple[Tensor, ...], drawn: Sequence[torch.Generator]) -> Step:
     """Capture a step, without taking it, for batches of this shape. RuntimeError if that cannot be done."""
     held = tuple(t.clone() for t in batch)
     graph = torch.cuda.CUDAGraph()
-    for stream in run.streams():
-        graph.register_generator_state(stream)
-    with torch.cuda.graph(graph):
+    if torch.__version__ < REGISTERS_ITSELF:
+        for stream in drawn:
+            graph.register_generator_state(stream)
+    # The outer context makes this stream current again where the capture fails, which the inner one does not.
+    with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
         scalars = step(*held)
         values = torch.stack([value.float() for value in scalars.values()])
 
