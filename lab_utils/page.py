@@ -129,8 +129,8 @@ class Page:
         self.note(**{f"{prefix}real_fcd": next(iter(anchors.values()))})
         self.table(
             pd.DataFrame({"real images": list(anchors), "FCD": list(anchors.values())}),
-            f"What a distance means: the judge of {kind}, which reads {scores['accuracy']:.1%} of "
-            f"{len(test.images):,} test images right (always the more frequent answer: {scores['majority']:.1%}), "
+            f"What a distance means: the judge of {kind}, which reads {scores['accuracy']:.1%} of the "
+            f"{'labels' if kind == 'digits' else 'attributes'} of {len(test.images):,} test images right (always the more frequent answer: {scores['majority']:.1%}), "
             f"compares them with training images, as they are and made worse. It learnt from {len(examples[0]):,} "
             "training images that validation does not hold out, with a seed and a recipe that never change.",
             digits=None,

@@ -185,7 +185,7 @@ def test_a_judge_is_shown_with_its_accuracy_and_with_what_its_distances_mean(jud
     what = [row[0] for row in rows(table)]
     assert what == ["real images", "as they are", "noised, σ 0.1", "blurred to 12 pixels", "shuffled in 4×4 blocks"]
     accuracy, majority = kept(judged)["judge_accuracy"], kept(judged)["judge_majority"]
-    assert f"reads {accuracy:.1%} of 50 test images right" in caption
+    assert f"reads {accuracy:.1%} of the attributes of 50 test images right" in caption
     assert f"{majority:.1%}" in caption
     assert "FCD of real images" not in caption  # the table itself says it
     assert kept(judged)["real_fcd"] == judged.anchors["faces"]["as they are"]
