@@ -130,8 +130,9 @@ class Page:
         self.table(
             pd.DataFrame({"real images": list(anchors), "FCD": list(anchors.values())}),
             f"What a distance means: the judge of {kind}, which reads {scores['accuracy']:.1%} of the "
-            f"{'labels' if kind == 'digits' else 'attributes'} of {len(test.images):,} test images right (always the more frequent answer: {scores['majority']:.1%}), "
-            f"compares them with training images, as they are and made worse. It learnt from {len(examples[0]):,} "
+            f"{'labels' if kind == 'digits' else 'attributes'} of {len(test.images):,} test images right (always the "
+            f"more frequent answer: {scores['majority']:.1%}), compares them with training images, as they are and made "
+            f"worse. It learnt from {len(examples[0]):,} "
             "training images that validation does not hold out, with a seed and a recipe that never change.",
             digits=None,
         )
