@@ -131,8 +131,8 @@ class Page:
             pd.DataFrame({"real images": list(anchors), "FCD": list(anchors.values())}),
             f"What a distance means: the judge of {kind}, which reads {scores['accuracy']:.1%} of the "
             f"{'labels' if kind == 'digits' else 'attributes'} of {len(test.images):,} test images right (always the "
-            f"more frequent answer: {scores['majority']:.1%}), compares them with training images, as they are and made "
-            f"worse. It learnt from {len(examples[0]):,} "
+            f"more frequent answer: {scores['majority']:.1%}), compares them with training images, as they are and "
+            f"made worse. It learnt from {len(examples[0]):,} "
             "training images that validation does not hold out, with a seed and a recipe that never change.",
             digits=None,
         )
