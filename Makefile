@@ -21,7 +21,7 @@ GIVEN = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(n
 quoted = '$(subst ','\'',$(1))'
 ARGUMENTS = $(foreach name,$(sort $(KNOWN) $(GIVEN)),$(call quoted,$(name)=$($(name))))
 
-.PHONY: help report verify publish bench test test-slow lab data clean lock
+.PHONY: help report seeds verify publish bench test test-slow lab data clean lock
 
 help: ## print the targets
 	@echo 'make TARGET [PROFILE=smoke|quick|full] [NB="01 03"] [DATA_DIR=dir] [FACES=auto|photographs|avatars] [SEED=n] [JOBS=n] [PY=python3]'
@@ -29,6 +29,10 @@ help: ## print the targets
 
 report: $(READY) ## run what is missing or changed, write reports/<profile>/index.html
 	@$(PY) -m lab_utils.report run $(ARGUMENTS)
+
+seeds: KNOWN += N GRID
+seeds: $(READY) ## run notebooks with N seeds, at each point of a GRID of settings, write reports/<profile>/seeds.json
+	@$(PY) -m lab_utils.seeds $(ARGUMENTS)
 
 verify: $(READY) ## run the notebooks again and compare every number with reports/published/
 	@$(PY) -m lab_utils.report verify $(ARGUMENTS)

@@ -7,6 +7,7 @@ import ctypes
 import functools
 import os
 import sys
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,12 +39,15 @@ def gpu_present() -> bool:
         return False
     import torch
 
-    if torch.cuda.is_available():
-        return True
+    with warnings.catch_warnings(record=True) as said:  # such as that the driver is too old, over several lines
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return True
     built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+    why = "; ".join([built, *(" ".join(str(one.message).split()) for one in said)])
     print(
-        f"warning: the driver shows a GPU, but torch {torch.__version__}, {built}, cannot use it, perhaps because the "
-        "driver is older; all runs on the CPU. Update the driver, or install a torch for it",
+        f"warning: the driver shows a GPU, but torch {torch.__version__} cannot use it ({why}); all runs on the CPU, "
+        "and PROFILE=auto is quick. Update the driver, or install a torch that is built for it",
         file=sys.stderr,
     )
     return False

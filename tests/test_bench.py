@@ -3,6 +3,7 @@
 import functools
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -120,6 +121,21 @@ def test_time_to_quality_is_that_of_the_first_epoch_that_is_good_enough(monkeypa
     usual = quality.usual(0, str(scratch), epochs=1)
     assert len(usual["test_loss"]) == 1
     assert usual["test_loss"][0] == pytest.approx(found["test_loss"][0], rel=0.5)
+
+
+@pytest.mark.parametrize("loop", ["usual", "ours"])
+def test_the_device_is_awake_before_either_clock_starts(monkeypatch, scratch, loop):
+    asked, perf_counter, wake = [], quality.time.perf_counter, quality.wake
+    monkeypatch.setattr(quality, "wake", lambda device: asked.append("wake") or wake(device))
+    clock = SimpleNamespace(perf_counter=lambda: asked.append("clock") or perf_counter())
+    monkeypatch.setattr(quality, "time", clock)
+    monkeypatch.setattr(quality, "EPOCHS", 1)
+    if loop == "usual":
+        quality.usual(0, str(scratch), epochs=1)
+    else:
+        quality.ours(0, "")
+    assert asked[0] == "wake"
+    assert set(asked[1:]) == {"clock"}
 
 
 def test_memory_is_measured_on_as_many_faces_as_there_are(tmp_path):

@@ -95,14 +95,16 @@ def test_captured_gan_steps_are_eager_ones(gpu, portraits, recipe):
 
 
 @needs_gpu
-def test_no_step_waits_for_the_gpu(gpu, blobs):
-    step, after_step = cvae(gpu)
-    take = capture.captured(step, "CVAE")
-    tensors = tuple(t.cuda() for t in blobs)
-    trained(take, after_step, tensors, gpu, 50, 10)
+@pytest.mark.parametrize("recipe", [None, *RECIPES], ids=lambda recipe: recipe.name if recipe else "CVAE")
+def test_no_step_waits_for_the_gpu(gpu, blobs, portraits, recipe):
+    step, after_step = game(gpu, recipe) if recipe else cvae(gpu)
+    take = capture.captured(step, "step")
+    tensors, size = (portraits[:1], 20) if recipe else (blobs, 50)
+    tensors = tuple(t.cuda() for t in tensors)
+    trained(take, after_step, tensors, gpu, size, 10)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for batch in batches.shuffled(tensors, 50, gpu.rng("more")):
+        for batch in batches.shuffled(tensors, size, gpu.rng("more")):
             take(*batch)
             after_step()
     finally:
@@ -164,7 +166,7 @@ class Gpu:
             yield
             if name == "graph" and self.refuses:
                 raise RuntimeError("the capture could not be ended")
-        except ValueError as error:
+        except (ValueError, KeyboardInterrupt) as error:
             raise RuntimeError("the capture could not be ended") from error
         finally:
             self.asked.append(f"out of {name}")
@@ -198,6 +200,17 @@ def test_the_streams_of_a_step_are_those_that_it_draws_from(monkeypatch):
     assert asked == [[used]]
 
 
+def test_an_error_without_words_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(run_module, "streams", list)
+
+    def graph_of(step, batch, drawn):
+        raise RuntimeError("the capture could not be ended") from AssertionError()
+
+    monkeypatch.setattr(capture, "graph_of", graph_of)
+    capture.graph_or_eager(lambda x: {"loss": x.sum()}, (torch.ones(1),), "toy", [])
+    assert capsys.readouterr().out.endswith("cannot be captured as a CUDA graph (AssertionError)\n")
+
+
 @pytest.mark.parametrize("refuses", [True, False])
 def test_a_capture_that_fails_leaves_the_stream_and_says_what_went_wrong_first(monkeypatch, capsys, refuses):
     gpu = Gpu(monkeypatch, refuses)
@@ -212,6 +225,19 @@ def test_a_capture_that_fails_leaves_the_stream_and_says_what_went_wrong_first(m
     assert gpu.asked[-2:] == ["out of graph", "out of stream"]
     reason = "the capture could not be ended" if refuses else "this operation waits for the device"
     assert capsys.readouterr().out.endswith(f"cannot be captured as a CUDA graph ({reason})\n")
+
+
+def test_an_interrupt_of_a_capture_stays_one(monkeypatch, capsys):
+    gpu = Gpu(monkeypatch)
+    monkeypatch.setattr(run_module, "streams", list)
+
+    def step(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        capture.graph_or_eager(step, (torch.ones(1),), "toy", [])
+    assert gpu.asked[-1] == "out of stream"
+    assert not capsys.readouterr().out
 
 
 def test_streams_on_a_gpu_are_known_while_they_are_in_use(run):

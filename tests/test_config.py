@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -160,7 +161,33 @@ def test_a_driver_that_torch_cannot_use_is_no_gpu(tmp_path, devices):
     assert done.stdout == f"False False quick {devices == 1}\n"
     said = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert len(said) == devices
-    assert all("cannot use it" in line and "CPU" in line for line in said)
+    assert all("cannot use it" in line and "CPU" in line and "quick" in line for line in said)
+
+
+@pytest.mark.parametrize("cuda", ["13.0", None])
+def test_why_torch_cannot_use_the_gpu_is_said_in_one_line(monkeypatch, capsys, recwarn, cuda):
+    def is_available():
+        if cuda:
+            warnings.warn("CUDA initialization: the driver is too old\n(found version 12040)", stacklevel=1)
+        return False
+
+    monkeypatch.setattr(config, "driver_answers", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    assert config.gpu_present.__wrapped__() is False
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ("(built for CUDA 13.0; CUDA initialization: the driver is too old (found version 12040))" in line) == bool(
+        cuda
+    )
+    assert ("(built without CUDA)" in line) == (not cuda)
+    assert not recwarn.list
+
+
+def test_a_gpu_that_torch_can_use_is_one_without_a_word(monkeypatch, capsys):
+    monkeypatch.setattr(config, "driver_answers", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert config.gpu_present.__wrapped__() is True
+    assert capsys.readouterr().err == ""
 
 
 def test_both_names_of_tf32_can_be_read_after_a_start():

@@ -20,6 +20,7 @@ LAYERS = (
     {"metrics", "handover"},
     {"training", "page"},
     {"report"},
+    {"seeds"},
 )
 HEAVY = {"training", "page", "metrics", "models", "figures"}  # what the report does without
 # Imports inside a function, which run when it is called: from, to.
@@ -107,12 +108,12 @@ def test_figures_and_losses_know_no_model(graph):
 
 def test_the_report_imports_nothing_that_computes(own):
     for module in own:
-        if part(module) == "report":
+        if part(module) in ("report", "seeds"):
             text = "\n".join(imported_at_once(module))
             assert not {part(other) for other in sources.imports(text, own)} & HEAVY, module
 
 
-@pytest.mark.parametrize("module", ["lab_utils.report.__main__", "lab_utils.labs"])
+@pytest.mark.parametrize("module", ["lab_utils.report.__main__", "lab_utils.seeds.__main__", "lab_utils.labs"])
 def test_no_chain_of_imports_leads_to_torch(graph, module):
     for importer, imported in DELAYED:
         lines = "\n".join(imported_at_once(importer))
@@ -125,7 +126,9 @@ def test_no_chain_of_imports_leads_to_torch(graph, module):
         assert light.find_shortest_chain(module, heavy) is None
 
 
-@pytest.mark.parametrize("name", ["report.__main__", "labs", "handover", "config", "words", "files", "sources"])
+@pytest.mark.parametrize(
+    "name", ["report.__main__", "seeds.__main__", "labs", "handover", "config", "words", "files", "sources"]
+)
 def test_the_report_loads_no_torch(name):
     module = f"lab_utils.{name}"
     code = f"import sys, {module}; print(*sys.modules)"

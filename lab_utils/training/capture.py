@@ -55,7 +55,10 @@ def graph_or_eager(step: Step, batch: tuple[Tensor, ...], name: str, drawn: Sequ
         for stream, state in before.items():  # the graph that failed still holds them
             stream.graphsafe_set_state(torch.Generator(stream.device))
             stream.set_state(state)
-        reason = str(first_of(error)).strip().splitlines()[0]
+        cause = first_of(error)
+        if not isinstance(cause, Exception):  # an interrupt, after which the capture could not be ended
+            raise cause from None
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         print(f"{name}: runs step by step, for its step cannot be captured as a CUDA graph ({reason})")
         return step
 

@@ -7,6 +7,7 @@ out, and so has seen none that it judges; it never shares a weight with a model 
 
 import contextlib
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from lab_utils.data.batches import by_parts, faces_to_device, to_device, to_unit
 from lab_utils.files import digest, write_whole
 from lab_utils.metrics.control import judge_scores, logits_of
 from lab_utils.metrics.fidelity import as_bytes, fcd
-from lab_utils.run import Run, device_name
+from lab_utils.run import Run, device_name, start
 from lab_utils.training import checkpoint
 from lab_utils.training.classifier import DIGITS, FACES, train_classifier
 
@@ -139,3 +140,34 @@ def shuffled(images: Tensor) -> Tensor:
     size = images.shape[-1] // BLOCKS
     blocks = images.unfold(2, size, size).unfold(3, size, size).flatten(2, 3)[:, :, order]
     return blocks.unflatten(2, (BLOCKS, BLOCKS)).transpose(3, 4).flatten(4, 5).flatten(2, 3)
+
+
+# A process that makes them before others want them
+
+
+def main(profile: str, data_dir: str, choice: str, split: str, *wanted: str) -> int:
+    """Have judges in the cache, each wanted as ``digits`` or ``faces:64``, for faces of that side; the exit code.
+
+    The data are those that a page would load. What a person can put right is said in one line, with exit code 2.
+    """
+    from lab_utils.data import digits, faces  # which a judge does not need
+
+    run = start(SEED)
+    try:
+        for kind, _, side in (one.partition(":") for one in wanted):
+            if kind == "digits":
+                loaded = digits.load(config.data_dir(data_dir), split=split)
+                like, _ = to_device(loaded.train, run.device, 1)
+            else:
+                drawn = config.AVATARS[profile]
+                loaded = faces.load(config.data_dir(data_dir), choice, avatars_drawn=drawn, split=split)
+                like, _ = faces_to_device(loaded.train, run.device, 1, int(side))
+            judge(run, kind, *examples(loaded, kind, like, profile), profile)
+    except config.LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,148 @@
+"""A run: one notebook with one seed at one point of a grid, known by the hash of all that it depends on.
+
+Its folder is named by that hash, so that nothing runs twice, whatever command asks for it, and no seed replaces
+another. It holds the executed notebook, metrics.json, run.json, which vouches for them, and a log.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from filelock import FileLock, Timeout
+from nbformat import NotebookNode
+
+from lab_utils.files import digest, read_json, to_json, write_whole
+from lab_utils.report import collect, depends
+from lab_utils.report.record import Data, Depends, Manifest, Record
+from lab_utils.report.request import Places
+from lab_utils.seeds.request import Wanted
+
+
+class Result(Record):
+    """What is kept of a run, in its ``run.json``."""
+
+    depends: Depends
+    status: str  # ok, failed, interrupted
+    reason: str  # one line; empty if all is well
+    seconds: float
+    changes: dict[str, Any]  # settings that differ from the profile
+    seed: int
+    threads: int | None  # that it computed with; None if it does not say
+    finished: str
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run and where it is kept."""
+
+    name: str  # of the notebook
+    changes: dict[str, Any]
+    seed: int
+    depends: Depends
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        """As in ``03 seed 2 {"first_beta": 5}``."""
+        changes = f" {json.dumps(self.changes)}" if self.changes else ""
+        return f"{self.name.split('_')[0]} seed {self.seed}{changes}"
+
+    @property
+    def executed(self) -> Path:
+        return self.folder / f"{self.name}.ipynb"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+
+def runs_of(wanted: Wanted, places: Places, data: Data) -> list[Run]:
+    """Every run that is wanted: for each notebook its points, for each point its seeds."""
+    found = []
+    for name in wanted.request.NB:
+        lab, source = places.labs[name], places.source(name)
+        for point in wanted.points:
+            for seed in wanted.seeds:
+                asked = replace(wanted.request, SEED=seed, CHANGES=point)
+                now = depends.dependencies(source, lab, depends.parameters(asked, lab), data)
+                key = digest(now.model_dump(mode="json", exclude={"changed"}))
+                found.append(Run(name, point, seed, now, places.folder / "runs" / name / key[:16]))
+    return found
+
+
+@contextlib.contextmanager
+def held(run: Run) -> Iterator[bool]:
+    """Hold the folder of a run, made if need be; False if another command holds it."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def result_of(run: Run, since: float, begun: float) -> Result | None:
+    """How a run ended that need not be done again, else None.
+
+    One that ended well holds if it did so after ``since``. One that failed is tried again, unless it failed after this
+    command had ``begun``, in the hands of another one; both are seconds of the system's clock.
+    """
+    try:
+        ended = run.record.stat().st_mtime
+        result = Result.model_validate(read_json(run.record))
+        read_json(run.metrics)
+    except (FileNotFoundError, ValueError):  # not there, or damaged: it can be made again
+        return None
+    if result.depends != run.depends or not run.executed.is_file():
+        return None
+    holds = {"ok": ended >= since, "failed": ended >= begun}
+    return result if holds.get(result.status, False) else None
+
+
+def write_result(run: Run, notebook: NotebookNode, metrics: Mapping[str, Any], result: Result) -> None:
+    """Write what a run gave; the record that vouches for the rest goes first and comes last."""
+    run.record.unlink(missing_ok=True)
+    write_whole(run.executed, nbformat.writes(notebook) + "\n")
+    write_whole(run.metrics, to_json(metrics))
+    write_whole(run.record, to_json(result.model_dump(mode="json")))
+
+
+def take_over(run: Run, manifest: Manifest, places: Places) -> None:
+    """Keep the result of the report of this profile as this run's, if it depends on the very same and is unaltered."""
+    known = manifest.notebooks.get(run.name)
+    if known is None or known.status != "ok" or known.depends != run.depends:
+        return
+    try:
+        written = places.executed(run.name).read_bytes()
+    except FileNotFoundError:
+        return
+    if hashlib.sha256(written).hexdigest() != manifest.files.get(f"notebooks/{run.name}.ipynb"):
+        return
+    notebook = nbformat.reads(written.decode(), as_version=4)
+    lab = places.labs[run.name]
+    metrics = collect.metrics_record(notebook, lab, known.profile, known.seed, known.status, known.data)
+    result = Result(
+        depends=run.depends, status="ok", reason="", seconds=known.seconds, changes=run.changes, seed=run.seed,
+        threads=known.provenance.get("threads"), finished=known.finished,
+    )  # fmt: skip
+    with held(run) as mine:
+        if mine and not result_of(run, 0.0, 0.0):
+            write_result(run, notebook, metrics, result)
