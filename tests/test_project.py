@@ -1,5 +1,6 @@
 """The repository itself: one set of packages in three files, tidy code, a Makefile that says what it does."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -119,3 +120,15 @@ def test_make_report_refuses_in_one_line(assignment, says):
     ours = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert len(ours) == 1, done.stderr
     assert ours[0].startswith(says)
+
+
+@pytest.mark.parametrize("value", ['{"steps": 10}', "/x/my data", "it's", '"', "a;b", "$$HOME", "", "ü * ?"])
+def test_what_stands_on_the_command_line_arrives_as_it_was_written(value, tmp_path):
+    echo = tmp_path / "echo.py"
+    echo.write_text("import sys; print(sys.argv[1:])")
+    command = ["make", "-s", f"PY={sys.executable} {echo}", "report", f"DATA_DIR={value}", f"CHANGES={value}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    arrived = ast.literal_eval(done.stdout)
+    for name in ("DATA_DIR", "CHANGES"):
+        assert f"{name}={value.replace('$$', '$')}" in arrived
+    assert "PROFILE=" in arrived
