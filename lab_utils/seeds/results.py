@@ -30,7 +30,7 @@ def interval(values: Sequence[float]) -> list[float] | None:
 
 
 def over_seeds(name: str, changes: Mapping[str, Any], data: Mapping[str, str], records: Mapping[int, Entry]) -> Entry:
-    """The entry of a notebook with these changes: ``records`` are its ``metrics.json`` by seed, ``data`` hashes by kind.
+    """The entry of a notebook with these changes: ``records`` are its ``metrics.json`` by seed, ``data`` hashes.
 
     A value that is not finite, or that a seed does not have, is None and not counted; what is no number is left out.
     """
