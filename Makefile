@@ -25,6 +25,7 @@ ARGUMENTS = $(foreach name,$(sort $(KNOWN) $(GIVEN)),$(call quoted,$(name)=$($(n
 
 help: ## print the targets
 	@echo 'make TARGET [PROFILE=smoke|quick|full] [NB="01 03"] [DATA_DIR=dir] [FACES=auto|photographs|avatars] [SEED=n] [SPLIT=test|validation] [CHANGES=json] [FORCE=1] [JOBS=n] [PY=python3]'
+	@echo 'make seeds [N=5] [GRID=json] and the same words'
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
 report: $(READY) ## run what is missing or changed, write reports/<profile>/index.html
