@@ -1,6 +1,7 @@
 """How much memory 200,000 faces take: prepared from files, on the device, and trained on for an epoch's first steps."""
 
 import csv
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def train(folder: str) -> dict[str, Any]:
     from lab_utils.data import augment, batches, faces
     from lab_utils.models.vae import FaceVAE
     from lab_utils.run import start
+    from lab_utils.training.fit import Batches
     from lab_utils.training.schedule import one_cycle_adamw
     from lab_utils.training.vae import vae_step
 
@@ -52,8 +54,7 @@ def train(folder: str) -> dict[str, Any]:
         model, optimizer, run, run.rng("z"), losses.bernoulli_nll,
         lambda part: (augment.mirrored(batches.to_unit(part), mirror),),
     )  # fmt: skip
-    batches_of_64 = batches.shuffled((images,), 64, run.rng("order"))
-    for _, batch in zip(range(STEPS), batches_of_64, strict=False):
+    for batch in itertools.islice(Batches((images,), 64, run.rng("order")), STEPS):
         step(*batch)
         rate.step()
     return {"faces": len(images), "prepared": prepared, "peak": peak_memory(run.device)}

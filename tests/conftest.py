@@ -1,5 +1,6 @@
 """What the tests share: a small run on the CPU in float32, made-up digits and faces, and reports in smoke size."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,15 @@ import torch
 
 from lab_utils.config import ROOT
 from lab_utils.run import Run
+from lab_utils.training.fit import Batches
 
 SHARED = ROOT.parent / "shared" / "data"
+
+
+def epoch(tensors, size, rng):
+    """The batches of one pass over the data."""
+    batches = Batches(tensors, size, rng)
+    return itertools.islice(batches, batches.per_epoch)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import torch
 
 from lab_utils import losses
 from lab_utils import run as run_module
-from lab_utils.data import batches
 from lab_utils.models.cvae import MLPCVAE
 from lab_utils.run import rng, start, streams
 from lab_utils.training import capture
@@ -18,6 +17,7 @@ from lab_utils.training.cvae import with_label
 from lab_utils.training.gan import DCGAN, PROJECT, REPORT, WGAN_GP, Game, gan_step, make_gan
 from lab_utils.training.schedule import one_cycle_adamw
 from lab_utils.training.vae import vae_step
+from tests.conftest import epoch
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no C++ compiler")
@@ -44,7 +44,7 @@ def trained(step, after_step, tensors, run, batch_size, n):
     """The scalars of ``n`` steps, n×K."""
     rows, stream = [], run.rng("order")
     while len(rows) < n:
-        for batch in batches.shuffled(tensors, batch_size, stream):
+        for batch in epoch(tensors, batch_size, stream):
             if len(rows) < n:
                 rows.append(torch.stack([value.float() for value in step(*batch).values()]))
                 after_step()
@@ -104,7 +104,7 @@ def test_no_step_waits_for_the_gpu(gpu, blobs, portraits, recipe):
     trained(take, after_step, tensors, gpu, size, 10)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for batch in batches.shuffled(tensors, size, gpu.rng("more")):
+        for batch in epoch(tensors, size, gpu.rng("more")):
             take(*batch)
             after_step()
     finally:

@@ -300,6 +300,16 @@ def test_gpus_are_those_that_may_be_used(monkeypatch):
     assert pool.gpus() == []
 
 
+@pytest.mark.parametrize("given", ["", "4,2"])
+def test_threads_that_the_shell_gives_in_any_form_end_no_run(seeds, ran, monkeypatch, given):
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    code, folder = seeds("N=1")
+    assert code == 0
+    (record,) = folder.glob("runs/*/*/run.json")
+    assert isinstance(json.loads(record.read_text())["threads"], int)
+    assert ran.envs[0]["OMP_NUM_THREADS"] == given
+
+
 def test_a_run_has_its_threads_and_its_gpu(seeds, ran, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(pool.joblib, "cpu_count", lambda: 6)

@@ -29,11 +29,12 @@ from lab_utils.training.cvae import (
 from lab_utils.training.fit import Batches, Watching, failure, fit
 from lab_utils.training.schedule import anneal, one_cycle_adamw
 from lab_utils.training.vae import train_vae, unconditional, vae_step
+from tests.conftest import epoch
 
 
 def test_an_epoch_sees_every_image_once(run):
     n = torch.arange(12)
-    seen = torch.cat([batch for (batch,) in batches.shuffled((n,), 4, run.rng("order"))])
+    seen = torch.cat([batch for (batch,) in epoch((n,), 4, run.rng("order"))])
     assert sorted(seen.tolist()) == list(range(12))
     assert seen.tolist() != list(range(12))
 
@@ -51,16 +52,16 @@ def test_faces_are_reduced_by_the_mean_of_what_a_pixel_covers():
 
 def test_batches_are_full_and_keep_images_with_their_labels(run):
     images, labels = torch.arange(10) * 7, torch.arange(10)
-    drawn = list(batches.shuffled((images, labels), 4, run.rng("order")))
+    drawn = list(epoch((images, labels), 4, run.rng("order")))
     assert [len(x) for x, _ in drawn] == [4, 4] == [4] * Batches((images, labels), 4, run.rng("order")).per_epoch
     assert all(torch.equal(x, y * 7) for x, y in drawn)
 
 
 def test_order_depends_on_the_stream_alone(run):
     n = torch.arange(50)
-    first, second = (torch.cat([b for (b,) in batches.shuffled((n,), 10, run.rng("order"))]) for _ in range(2))
+    first, second = (torch.cat([b for (b,) in epoch((n,), 10, run.rng("order"))]) for _ in range(2))
     assert torch.equal(first, second)
-    other = torch.cat([b for (b,) in batches.shuffled((n,), 10, run.rng("another"))])
+    other = torch.cat([b for (b,) in epoch((n,), 10, run.rng("another"))])
     assert not torch.equal(first, other)
 
 
@@ -232,8 +233,8 @@ def test_the_order_goes_on_from_one_stretch_to_the_next(run):
     seen = []
     step = lambda images: seen.append(images) or {"loss": torch.tensor(0.0)}  # noqa: E731
     fit(step, Batches((torch.arange(30),), 10, run.rng("order")), 6, name="toy", state={}, watching=Watching(every=2))
-    for epoch in (seen[:3], seen[3:]):
-        assert sorted(torch.cat(epoch).tolist()) == list(range(30))
+    for pass_ in (seen[:3], seen[3:]):
+        assert sorted(torch.cat(pass_).tolist()) == list(range(30))
 
 
 def brighter(images, rng):
@@ -245,9 +246,7 @@ def test_images_are_changed_anew_at_each_draw_from_the_stream_of_their_order(run
     images, labels = torch.zeros(20, 1, 4, 4, dtype=torch.uint8), torch.arange(20)
     drawn = list(itertools.islice(Batches((images, labels), 10, run.rng("order"), brighter), 4))
     order = run.rng("order")
-    expected = [
-        (brighter(part, order), own) for _ in range(2) for part, own in batches.shuffled((images, labels), 10, order)
-    ]
+    expected = [(brighter(part, order), own) for _ in range(2) for part, own in epoch((images, labels), 10, order)]
     for batch, by_hand in zip(drawn, expected, strict=True):
         assert all(map(torch.equal, batch, by_hand))
     once, again = (

@@ -40,15 +40,6 @@ def to_signed(images: Tensor) -> Tensor:
     return 2 * to_unit(images) - 1
 
 
-def shuffled(tensors: tuple[Tensor, ...], batch_size: int, rng: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
-    """One epoch in random order. Every batch is full, so that a step sees one shape; the rest waits for the next."""
-    n = len(tensors[0])
-    order = torch.randperm(n, generator=rng, device=rng.device)
-    for start in range(0, n - batch_size + 1, batch_size):
-        index = order[start : start + batch_size]
-        yield tuple(t[index] for t in tensors)
-
-
 @torch.no_grad()
 def by_parts(function: Callable[..., Tensor], *tensors: Tensor, size: int) -> Tensor:
     """``function`` of at most ``size`` rows of the tensors at a time, without gradients, put together again."""

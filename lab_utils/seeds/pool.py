@@ -19,6 +19,7 @@ import joblib
 from lab_utils import config
 from lab_utils.config import ROOT, LabError
 from lab_utils.files import say, shown
+from lab_utils.handover import PROVENANCE
 from lab_utils.report import build, collect
 from lab_utils.report.execute import Children, Outcome, environment, run_notebook
 from lab_utils.report.record import Data
@@ -205,10 +206,10 @@ def run_one(run: Run, slot: Slot, request: Request, places: Places, data: Data, 
         outcome = run_notebook(places.source(run.name), target, run.log, given, env, children, tell)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return keep(run, outcome, int(env["OMP_NUM_THREADS"]), places, data)
+    return keep(run, outcome, slot, places, data)
 
 
-def keep(run: Run, outcome: Outcome, threads: int, places: Places, data: Data) -> Result:
+def keep(run: Run, outcome: Outcome, slot: Slot, places: Places, data: Data) -> Result:
     """Write what a run gave and return its record; checkpoints go once it has ended well, for they are large."""
     lab = places.labs[run.name]
     status, reason = outcome.status, outcome.reason
@@ -217,6 +218,8 @@ def keep(run: Run, outcome: Outcome, threads: int, places: Places, data: Data) -
     elif status == "ok" and build.depended(run.name, run.depends, places, data).changed:
         status, reason = "failed", "what it depends on changed while it ran: run again"
     loaded = {kind: data[kind] for kind in lab.data}
+    # As the run itself states it: the shell may have said otherwise, in any form that OpenMP knows, as in "4,2".
+    threads = collect.merged(outcome.notebook, PROVENANCE).get("threads", slot.threads)
     metrics = collect.metrics_record(outcome.notebook, lab, run.depends.parameters["PROFILE"], run.seed, status, loaded)
     result = Result(
         depends=run.depends, status=status, reason=reason, seconds=round(outcome.seconds, 1), changes=run.changes,
