@@ -223,6 +223,23 @@ def test_what_a_run_depends_on_must_not_change_meanwhile(seeds, ran, tmp_path, c
     assert "failed after 2 s: what it depends on changed while it ran" in capsys.readouterr().out
 
 
+def test_a_run_whose_notebook_changed_while_others_ran_is_not_begun(seeds, ran, tmp_path, capsys):
+    file = tmp_path / "notebooks/01_good.ipynb"
+    ran.meanwhile = lambda: nbformat.write(notebook(PARAMETERS, (f"{len(ran.envs)}",)), file)
+    assert seeds("N=3", "JOBS=1")[0] == 1
+    assert len(ran.envs) == 1
+    assert capsys.readouterr().out.count("what it depends on changed before it ran: run again") == 2
+
+
+def test_an_interrupted_run_leaves_what_an_earlier_one_made(seeds, ran):
+    _, folder = seeds("N=1")
+    (record,) = folder.glob("runs/01_good/*/run.json")
+    before = record.read_bytes()
+    ran.status = lambda given: "interrupted"
+    seeds("N=1", "FORCE=1")
+    assert record.read_bytes() == before
+
+
 def test_the_run_of_the_report_is_taken_over_unless_it_was_altered(seeds, ran, tmp_path, capsys):
     places = tmp_path / "notebooks", tmp_path / "reports", TOYS
     assert report(["run", "PROFILE=quick", "NB=1", "SEED=1"], *places) == 0

@@ -161,7 +161,11 @@ def run_all(runs: Sequence[Run], request: Request, places: Places, data: Data, b
                 if not mine:
                     return None
                 known = result_of(run, places.since, begun)
-                return known or run_one(run, slot, request, places, data, children)
+                if known or build.depended(run.name, run.depends, places, data).changed:
+                    return known or made(
+                        run, "failed", "what it depends on changed before it ran: run again", 0.0, None
+                    )
+                return run_one(run, slot, request, places, data, children)
         finally:
             free.put(slot)
 
@@ -221,11 +225,17 @@ def keep(run: Run, outcome: Outcome, slot: Slot, places: Places, data: Data) -> 
     # As the run itself states it: the shell may have said otherwise, in any form that OpenMP knows, as in "4,2".
     threads = collect.merged(outcome.notebook, PROVENANCE).get("threads", slot.threads)
     metrics = collect.metrics_record(outcome.notebook, lab, run.depends.parameters["PROFILE"], run.seed, status, loaded)
-    result = Result(
-        depends=run.depends, status=status, reason=reason, seconds=round(outcome.seconds, 1), changes=run.changes,
-        seed=run.seed, threads=threads, finished=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    )  # fmt: skip
-    write_result(run, outcome.notebook, metrics, result)
+    result = made(run, status, reason, outcome.seconds, threads)
+    if status != "interrupted":  # else what an earlier command made stays, and the checkpoints of this one
+        write_result(run, outcome.notebook, metrics, result)
     if status == "ok":
         shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
     return result
+
+
+def made(run: Run, status: str, reason: str, seconds: float, threads: int | None) -> Result:
+    """The record of a run that ends now."""
+    return Result(
+        depends=run.depends, status=status, reason=reason, seconds=round(seconds, 1), changes=run.changes,
+        seed=run.seed, threads=threads, finished=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )  # fmt: skip
