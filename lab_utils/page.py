@@ -7,7 +7,7 @@ and sources so that the report can take them up (:mod:`lab_utils.handover`).
 import inspect
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from torch import Tensor, nn
 
 from lab_utils import clock, config, figures, handover, run, sources
@@ -184,7 +185,11 @@ class Page:
 
     @clock.spend("figures")
     def figure(self, fig: Figure, caption: str, alt: str) -> None:
-        """Show a figure with its alt text and, under it, its caption (Markdown), which ends with the budget."""
+        """Show a figure with its alt text and, under it, its caption (Markdown), which ends with the budget.
+
+        One with FCDs says there what they mean.
+        """
+        caption = self._with_scale(caption, [text.get_text() for text in fig.findobj(Text)])
         display(figures.image(fig, alt))
         display(Markdown(f"*{caption} {self.budget}*"))
 
@@ -199,10 +204,14 @@ class Page:
             {"text/html": handover.table(list(frame), rows, sides), "text/plain": frame.to_string(index=False)},
             raw=True,
         )
-        if "FCD" in (*frame.columns, *frame.iloc[:, 0]) and (scale := self.scale("")):
-            caption = f"{caption} FCD of real images: {handover.scale_in_words(scale)}."
-        if caption:
+        if caption := self._with_scale(caption, (*frame.columns, *frame.iloc[:, 0])):
             display(Markdown(f"*{caption.strip()}*"))
+
+    def _with_scale(self, caption: str, shown: Iterable[Any]) -> str:
+        """A caption that says what the FCDs among what is shown mean, if there are any."""
+        if not any("FCD" in str(text) for text in shown) or not (scale := self.scale("")):
+            return caption
+        return f"{caption} FCD of real images: {handover.scale_in_words(scale)}."
 
     def layers(self, model: nn.Module, *inputs: Tensor, caption: str) -> None:
         """Show the layers that ``model(*inputs)`` runs through, with shapes (N for the batch) and parameters."""

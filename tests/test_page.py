@@ -200,6 +200,9 @@ def test_an_fcd_stands_beside_that_of_real_images(judged, shown):
         judged.table(frame, "What it is.")
         assert shown[-1]["text/markdown"].startswith("*What it is. FCD of real images: ")
         assert "as they are; " in shown[-1]["text/markdown"]
+    for text, says in (("a: FCD 3.1", True), ("a", False)):
+        judged.figure(figures.lines({text: ([0, 1], [0, 1])}, x_label="x", y_label="y"), "What it is.", alt="A line.")
+        assert ("FCD of real images: " in shown[-1]["text/markdown"]) == says
     judged.table(pd.DataFrame({"MSE": [1.0]}), "What it is.")
     assert shown[-1]["text/markdown"] == "*What it is.*"
 
