@@ -88,7 +88,15 @@ def checkpoint_of(name: str, device: torch.device, steps: int) -> tuple[Checkpoi
     plain = re.sub(r"\W+", "-", name).strip("-")
     path = wanted.folder / f"{plain}{again}.safetensors"
     computed = [device_name(device), str(precision_for(device)), torch.get_num_threads(), torch.__version__]
-    facts = [path.name, cells, {file: wanted.modules.get(file) for file in needed}, wanted.depends, computed, steps]
+    facts = [
+        name,
+        path.name,
+        cells,
+        {file: wanted.modules.get(file) for file in needed},
+        wanted.depends,
+        computed,
+        steps,
+    ]
     return Checkpoint(path, digest(facts), name, wanted.since), _every
 
 
