@@ -30,7 +30,7 @@ def listed(words: Sequence[str]) -> str:
 
 def duration(seconds: float) -> str:
     """As in ``8 s`` or ``3 min 20 s``."""
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, rest = divmod(round(round(seconds, 3)), 60)  # a sum in another order is the same duration
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 

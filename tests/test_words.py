@@ -1,5 +1,7 @@
 """How numbers, times and data are written, and sentences that are filled with them."""
 
+import itertools
+
 import pytest
 
 from lab_utils import words
@@ -126,3 +128,10 @@ def test_a_value_that_is_not_finite_is_missing_in_a_sentence():
     with pytest.raises(MissingValueError) as error:
         words.fill("{gan.fcd:.2f}", values)
     assert error.value.args == ("gan.fcd",)
+
+
+def test_a_duration_does_not_depend_on_the_order_of_a_sum():
+    parts = [0.1, 0.7, 1.1, 0.6]
+    sums = {sum(order) for order in itertools.permutations(parts)}
+    assert len(sums) > 1
+    assert len({words.duration(one) for one in sums}) == 1
