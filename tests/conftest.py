@@ -1,6 +1,8 @@
 """What the tests share: a small run on the CPU in float32, made-up digits and faces, and reports in smoke size."""
 
 import itertools
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,12 @@ from lab_utils.run import Run
 from lab_utils.training.fit import Batches
 
 SHARED = ROOT.parent / "shared" / "data"
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess:
+    """``make`` as a person runs it, whatever the make that these tests run under was given."""
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES")}
+    return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, env=env)
 
 
 def epoch(tensors, size, rng):

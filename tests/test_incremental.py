@@ -404,7 +404,7 @@ def test_a_notebook_whose_source_changed_while_it_ran_runs_again(project, text):
     assert lines(report(project)[1])["02"].startswith("holds")
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGKILL])
 def test_a_report_that_was_stopped_goes_on_with_what_is_missing(project, how):
     shutil.rmtree(project / "reports")
     sleep = f"import time, os\nopen({str(project / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"

@@ -9,6 +9,7 @@ import tomllib
 import pytest
 
 from lab_utils.config import ROOT
+from tests.conftest import make
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -92,10 +93,6 @@ def test_ruff(command):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def make(*arguments):
-    return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True)
-
-
 def test_make_alone_prints_every_target():
     printed = make().stdout
     makefile = (ROOT / "Makefile").read_text()
@@ -126,8 +123,7 @@ def test_make_report_refuses_in_one_line(assignment, says):
 def test_what_stands_on_the_command_line_arrives_as_it_was_written(value, tmp_path):
     echo = tmp_path / "echo.py"
     echo.write_text("import sys; print(sys.argv[1:])")
-    command = ["make", "-s", f"PY={sys.executable} {echo}", "report", f"DATA_DIR={value}", f"CHANGES={value}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = make("-s", f"PY={sys.executable} {echo}", "report", f"DATA_DIR={value}", f"CHANGES={value}")
     arrived = ast.literal_eval(done.stdout)
     for name in ("DATA_DIR", "CHANGES"):
         assert f"{name}={value.replace('$$', '$')}" in arrived

@@ -477,7 +477,7 @@ MEMORY = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)
         (MEMORY, "MemoryError"),
         (KILLED, "the kernel died: it was killed, or ran out of memory"),
         ("import os, time\ntime.sleep(1)\nos.kill(os.getppid(), 9)", "the process was killed by SIGKILL"),
-        ("import time\ntime.sleep(100)", "this cell had not ended after 8 s"),
+        pytest.param("import time\ntime.sleep(100)", "this cell had not ended after 8 s", marks=pytest.mark.slow),
     ],
     ids=["raises", "out of memory", "kernel killed", "executor killed", "time-out"],
 )

@@ -28,6 +28,7 @@ from lab_utils.report.execute import Outcome
 from lab_utils.seeds import pool, results
 from lab_utils.seeds.__main__ import main
 from lab_utils.training import judges
+from tests.conftest import make
 
 MEASURES = """
 display({"application/vnd.lab.metrics+json": {"device": "cpu", "seed": SEED, "profile": PROFILE,
@@ -114,9 +115,7 @@ def test_wrong_arguments_are_one_line_and_write_nothing(seeds, ran, capsys, tmp_
     [("seeds", "N=0", "N='0'"), ("seeds", "GRID=3", "GRID='3'"), ("report", "N=3", "there is no 'N'")],
 )
 def test_make_passes_n_and_grid_to_this_target_alone(target, argument, says):
-    done = subprocess.run(
-        ["make", target, f"PY={sys.executable}", "PROFILE=smoke", argument], cwd=ROOT, capture_output=True, text=True
-    )
+    done = make(target, f"PY={sys.executable}", "PROFILE=smoke", argument)
     assert done.returncode == 2
     assert f"error: {says}" in done.stderr
 
@@ -491,6 +490,7 @@ def begun(folder: Path) -> list[int]:
     return sorted(int(path.name.split("-")[0]) for path in (folder / "ran").iterdir())
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_share_the_work(command, tmp_path):
     (tmp_path / "stuck").unlink()
     both = [command("N=3", "JOBS=1") for _ in range(2)]
@@ -502,7 +502,8 @@ def test_two_commands_at_once_share_the_work(command, tmp_path):
     assert entry["metrics"]["a.loss"]["values"] == [1.5, 2.5, 3.5]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
 def test_a_command_that_was_stopped_goes_on_with_what_is_missing(command, tmp_path, how):
     first = command("N=2", "JOBS=1")
     wait_for(lambda: begun(tmp_path) == [0, 1], seconds=60)
