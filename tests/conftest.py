@@ -21,6 +21,14 @@ def make(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, env=env)
 
 
+def one_line(printed, says: str) -> None:
+    """What a command printed (of ``capsys``) is one line that says what is wrong, and nothing else."""
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    assert says in printed.err
+    assert printed.out == ""
+
+
 def epoch(tensors, size, rng):
     """The batches of one pass over the data."""
     batches = Batches(tensors, size, rng)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, library, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -144,11 +144,11 @@ ADAMW, DEEPCOPY = torch.optim.AdamW, copy.deepcopy
 
 @pytest.fixture(scope="module")
 def _kernels():
-    library = torch.library.Library("aten", "IMPL")
+    operations = library.Library("aten", "IMPL")
     for name in ("_fused_adamw_.tensor_lr", "_fused_adam_.tensor_lr"):
-        library.impl(name, fused_adam, "Meta")
+        operations.impl(name, fused_adam, "Meta")
     yield
-    library._destroy()
+    operations._destroy()
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ from lab_utils.report.pages import Head
 from lab_utils.report.record import Manifest
 from lab_utils.report.request import parse
 from lab_utils.words import number
+from tests.conftest import one_line
 
 PNG = base64.b64encode(
     bytes.fromhex(
@@ -169,12 +170,8 @@ def lab(tmp_path):
 )
 def test_wrong_arguments_are_one_line_and_write_nothing(lab, tmp_path, capsys, argument, says):
     code, _ = lab(argument, n01_good=notebook(PARAMETERS))
-    printed = capsys.readouterr()
     assert code == 2
-    assert printed.err.startswith("error: ")
-    assert printed.err.count("\n") == 1
-    assert says in printed.err
-    assert printed.out == ""
+    one_line(capsys.readouterr(), says)
     assert not (tmp_path / "reports").exists()
 
 

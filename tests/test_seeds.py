@@ -28,7 +28,7 @@ from lab_utils.report.execute import Outcome
 from lab_utils.seeds import pool, results
 from lab_utils.seeds.__main__ import main
 from lab_utils.training import judges
-from tests.conftest import make
+from tests.conftest import make, one_line
 
 MEASURES = """
 display({"application/vnd.lab.metrics+json": {"device": "cpu", "seed": SEED, "profile": PROFILE,
@@ -100,12 +100,8 @@ def stored(folder: Path) -> list[dict]:
 )
 def test_wrong_arguments_are_one_line_and_write_nothing(seeds, ran, capsys, tmp_path, argument, says):
     code, _ = seeds(argument)
-    printed = capsys.readouterr()
     assert code == 2
-    assert printed.err.startswith("error: ")
-    assert printed.err.count("\n") == 1
-    assert says in printed.err
-    assert printed.out == ""
+    one_line(capsys.readouterr(), says)
     assert not ran.runs
     assert not (tmp_path / "reports").exists()
 

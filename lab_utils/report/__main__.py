@@ -23,7 +23,6 @@ interrupted.
 
 import signal
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from lab_utils.labs import LABS
 from lab_utils.labs.spec import Lab
 from lab_utils.report.plan import fetch, run
 from lab_utils.report.publish import publish
-from lab_utils.report.request import Places, parse
+from lab_utils.report.request import exit_code, parse, places_of
 from lab_utils.report.verify import verify
 
 COMMANDS = {"run": run, "data": fetch, "verify": verify, "publish": publish}
@@ -45,25 +44,17 @@ def main(
     labs: Mapping[str, Lab] = LABS,
 ) -> int:
     """The command line; returns the exit code."""
-    try:
-        if not arguments or arguments[0] in ("-h", "--help", "help"):
-            print(__doc__)
-            return 0
+
+    def carry_out() -> int:
         if arguments[0] not in COMMANDS:
             raise LabError(f"there is no command {arguments[0]!r}; there are {', '.join(COMMANDS)}")
         request = parse(arguments[1:], labs)
-        folder = reports / (request.PROFILE if request.SPLIT == "test" else f"{request.PROFILE}-{request.SPLIT}")
-        since = time.time() if request.FORCE else 0.0
-        return COMMANDS[arguments[0]](request, Places(notebooks, folder, labs, since))
-    except KeyboardInterrupt:  # before any notebook ran
-        print("interrupted", file=sys.stderr)
-        return 130
-    except LabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # no disk, no permission
-        print(f"error: {error.filename or reports}: {error.strerror or error}", file=sys.stderr)
-        return 2
+        return COMMANDS[arguments[0]](request, places_of(request, notebooks, reports, labs))
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(__doc__)
+        return 0
+    return exit_code(carry_out, reports, "interrupted")  # before any notebook ran
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -74,6 +76,27 @@ class Places:
 
     def log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
+
+
+def places_of(request: Request, notebooks: Path, reports: Path, labs: Mapping[str, Lab]) -> Places:
+    """Where a request is carried out: each profile has a folder, and so has its validation."""
+    folder = reports / (request.PROFILE if request.SPLIT == "test" else f"{request.PROFILE}-{request.SPLIT}")
+    return Places(notebooks, folder, labs, time.time() if request.FORCE else 0.0)
+
+
+def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> int:
+    """That of a command, which says in one line what a person can put right, or that it was ``interrupted``."""
+    try:
+        return carry_out()
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return 130
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # no disk, no permission
+        print(f"error: {error.filename or reports}: {error.strerror or error}", file=sys.stderr)
+        return 2
 
 
 def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:

@@ -19,13 +19,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab_utils.config import ROOT, LabError
+from lab_utils.config import ROOT
 from lab_utils.files import read_json, shown
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Lab
 from lab_utils.report.depends import known_data, load_data, looks, remember_data
 from lab_utils.report.record import read_manifest
-from lab_utils.report.request import Places
+from lab_utils.report.request import Places, exit_code, places_of
 from lab_utils.seeds.pool import prepare_judges, run_all
 from lab_utils.seeds.request import Wanted, parse
 from lab_utils.seeds.results import add_results, aligned, over_seeds, read_results, seeds_in_words, table
@@ -120,25 +120,18 @@ def main(
     labs: Mapping[str, Lab] = LABS,
 ) -> int:
     """The command line; returns the exit code."""
-    try:
-        if arguments and arguments[0] in ("-h", "--help", "help"):
-            print(__doc__)
-            return 0
+
+    def carry_out() -> int:
         wanted = parse(arguments, labs)
-        request = wanted.request
-        for name in request.NB:
-            Places(notebooks, reports, labs).source(name)
-        folder = reports / (request.PROFILE if request.SPLIT == "test" else f"{request.PROFILE}-{request.SPLIT}")
-        return repeat(wanted, Places(notebooks, folder, labs, time.time() if request.FORCE else 0.0))
-    except KeyboardInterrupt:
-        print("interrupted: what is missing runs the next time", file=sys.stderr)
-        return 130
-    except LabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # no disk, no permission
-        print(f"error: {error.filename or reports}: {error.strerror or error}", file=sys.stderr)
-        return 2
+        places = places_of(wanted.request, notebooks, reports, labs)
+        for name in wanted.request.NB:
+            places.source(name)
+        return repeat(wanted, places)
+
+    if arguments and arguments[0] in ("-h", "--help", "help"):
+        print(__doc__)
+        return 0
+    return exit_code(carry_out, reports, "interrupted: what is missing runs the next time")
 
 
 if __name__ == "__main__":
