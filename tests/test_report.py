@@ -1021,3 +1021,11 @@ def test_cores_are_shared_out_if_nobody_says_how(monkeypatch, cores, gpu, jobs):
     monkeypatch.setattr(build.joblib, "cpu_count", lambda: cores)
     monkeypatch.setattr(config, "gpu_present", lambda: gpu)
     assert build.jobs_here() == jobs
+
+
+def test_the_index_says_beside_an_fcd_what_real_images_reach(lab):
+    anchored = METRICS.replace('"n": 2', '"n": 2, "anchors": {"as they are": 0.5, "noised": 3.0}')
+    assert anchored != METRICS
+    _, folder = lab("NB=1", n01_good=notebook(PARAMETERS, (FIGURE, "toy.1"), (anchored,)))
+    text = BeautifulSoup((folder / "index.html").read_text(), "html.parser").get_text(" ", strip=True)
+    assert "real images: 0.500 as they are; 3.000 noised" in text

@@ -14,6 +14,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
 from lab_utils.equations import equation, mathml
+from lab_utils.handover import scale_in_words
 from lab_utils.pictures import webp
 from lab_utils.report.collect import delivered
 from lab_utils.report.execute import INJECTED, last_state
@@ -88,7 +89,7 @@ def environment() -> Environment:
         loader=PackageLoader("lab_utils.report"), autoescape=select_autoescape(("html", "j2")),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {word.__name__: word for word in (device_line, duration, number, source_lines)}
+    made.filters |= {word.__name__: word for word in (device_line, duration, number, scale_in_words, source_lines)}
     return made
 
 
