@@ -41,17 +41,17 @@ class Case:
 CASES = {
     "cvae_mlp": Case(
         "MLP CVAE", "digits", 100, {"cpu": (20_000, 2), "cuda": (60_000, 10)}, MLPCVAE, {},
-        goals={"cpu": 2.5, "cuda": 40},
+        goals={"cpu": 4, "cuda": 40},
     ),
     "cvae_conv": Case(
         "conv CVAE", "digits", 100, {"cpu": (10_000, 2), "cuda": (60_000, 10)}, ConvCVAE, {},
-        goals={"cpu": 2.5, "cuda": 40},
+        goals={"cpu": 4, "cuda": 40},
     ),
     "vae": Case(
         "face VAE", "faces", 64, {"cpu": (320, 2), "cuda": (10_240, 4)}, FaceVAE,
         {"latent": 128, "width": 64, "side": 64},
     ),
-    "dcgan": Case("DCGAN", "faces", 64, {"cpu": (192, 2), "cuda": (10_240, 4)}, goals={"cpu": 1.6, "cuda": 3}),
+    "dcgan": Case("DCGAN", "faces", 64, {"cpu": (192, 2), "cuda": (10_240, 4)}, goals={"cpu": 2, "cuda": 3}),
     "acgan": Case("AC-GAN", "faces", 64, {"cpu": (192, 2), "cuda": (10_240, 4)}, task="attributes"),
     "infogan": Case(
         "InfoGAN", "digits", 128, {"cpu": (1_280, 2), "cuda": (60_000, 4)}, task="code", noise=62, width=32

@@ -1,5 +1,6 @@
 """Time to quality: how long until the MLP CVAE explains the test digits as well as the usual loop ever does."""
 
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from lab_utils.training.vae import train_vae
 
 GOAL = 127.5  # nats/image on MNIST's test split
 USUAL_EPOCHS = 50  # of the coursework that this is compared with, batches of 100, Adam 1e-3
-TIMES_AS_FAST = {"cpu": 10, "cuda": 100}  # goals: the usual loop's time over ours, by class of device
+TIMES_AS_FAST = {"cpu": 15, "cuda": 100}  # goals: the usual loop's time over ours, by class of device
 
 
 def usual(workers: int, scratch: str, epochs: int = USUAL_EPOCHS) -> dict[str, Any]:
@@ -48,14 +49,15 @@ def wake(device: torch.device) -> None:
     (side @ side).sum().item()
 
 
-# Ours, fixed beforehand: as notebook 03 trains, for fewer epochs.
+# Ours, fixed beforehand: as notebook 03 trains, for fewer epochs. A rate that falls to 0 is best at its end, so that a
+# loss above the goal is expected, and not looked at, in the first two thirds.
 EPOCHS, BATCH_SIZE, PEAK = 24, 500, 1e-2
 
 
 def ours(seed: int, data_dir: str) -> dict[str, Any]:
-    """This project's training until an epoch ends at the goal, evaluation after each: seconds and test losses.
+    """This project's training until an epoch ends at the goal, looked at in its last third: seconds and test losses.
 
-    The schedule is made for ``EPOCHS`` epochs; ``seconds`` is None if none of them ends at the goal.
+    The schedule is made for ``EPOCHS`` epochs; ``seconds`` is None if none of these ends at the goal.
     """
     run = start(seed)
     loaded = digits.load(data_dir)
@@ -65,8 +67,11 @@ def ours(seed: int, data_dir: str) -> dict[str, Any]:
     per_epoch = len(train[0]) // BATCH_SIZE
     model = run.build("weights", MLPCVAE)
     found: list[tuple[float, float]] = []
+    ended = itertools.count(1)
 
     def evaluate() -> dict[str, float]:
+        if next(ended) <= EPOCHS * 2 // 3:
+            return {}
         terms = likelihood.elbo_terms(model, test, with_label, losses.bernoulli_nll, run.rng("test"))
         loss = sum(terms).mean().item()
         found.append((time.perf_counter() - begun, loss))
