@@ -389,7 +389,7 @@ def test_an_index_that_was_altered_is_written_again(project):
     assert results(project)["index.html"] == before
 
 
-@pytest.mark.parametrize("text", ["Y = 1", "this is no Python"])
+@pytest.mark.parametrize("text", ["Y = 1", pytest.param("this is no Python", marks=pytest.mark.slow)])
 def test_a_notebook_whose_source_changed_while_it_ran_runs_again(project, text):
     module = project / "lab_utils/metrics/light.py"
     edits = f"with open({str(module)!r}, 'a') as file: file.write({text!r})"
@@ -404,7 +404,14 @@ def test_a_notebook_whose_source_changed_while_it_ran_runs_again(project, text):
     assert lines(report(project)[1])["02"].startswith("holds")
 
 
-@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        signal.SIGTERM,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_a_report_that_was_stopped_goes_on_with_what_is_missing(project, how):
     shutil.rmtree(project / "reports")
     sleep = f"import time, os\nopen({str(project / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"

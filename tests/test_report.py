@@ -473,7 +473,11 @@ MEMORY = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)
         ("1 / 0", "ZeroDivisionError: division by zero"),
         (MEMORY, "MemoryError"),
         (KILLED, "the kernel died: it was killed, or ran out of memory"),
-        ("import os, time\ntime.sleep(1)\nos.kill(os.getppid(), 9)", "the process was killed by SIGKILL"),
+        pytest.param(
+            "import os, time\ntime.sleep(1)\nos.kill(os.getppid(), 9)",
+            "the process was killed by SIGKILL",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("import time\ntime.sleep(100)", "this cell had not ended after 8 s", marks=pytest.mark.slow),
     ],
     ids=["raises", "out of memory", "kernel killed", "executor killed", "time-out"],
