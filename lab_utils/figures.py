@@ -163,7 +163,7 @@ def draw_lines(ax: Axes, series, x_label: str, y_label: str, levels: Mapping[str
         values = np.concatenate([np.asarray(y, float) for _, y in series.values()] + [[*levels.values()]])
         low, high = values.min(), np.quantile(values, 0.9)
         ax.set_ylim(low - 0.08 * (high - low), high + 0.12 * (high - low))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))  # of four digits, in half a page
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
     ax.legend(fontsize=9)
