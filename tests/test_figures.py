@@ -22,7 +22,10 @@ PANELS = {
     "second": {"b": ([1, 2], [20.0, 10]), "c": ([2, 3], [40.0, 20])},
 }
 MODELS = {f"model {k}": np.linspace(0, k, 5) for k in range(3)}
-RATES = {**{name: (10.0 * k, 100.0 - k) for k, name in enumerate(MODELS)}, **{f"more {k}": (k, k) for k in range(5)}}
+RATES = {name: (10.0 * k, 100.0 - k) for k, name in enumerate(MODELS)}
+SWEPT = {f"swept {k}": (k, 9.0 - k) for k in range(5)}
+AXIS = np.linspace(-3, 3, 30)
+BELLS = np.exp(-0.5 * (AXIS - np.array([[-1.0], [1.0]])) ** 2)  # of two points
 CODES = {name: np.random.default_rng(3).normal(scale=k + 0.5, size=(50, 4)) for k, name in enumerate(MODELS)}
 TABLES = {"one": np.arange(9).reshape(3, 3), "none": np.zeros((3, 3))}
 CURVE = pd.DataFrame({"step": range(0, 500, 10), "loss": np.linspace(200, 130, 50)})
@@ -34,7 +37,7 @@ DRAWINGS = {
     "lines": lambda: figures.lines({"a": ([1, 2], [3, 4])}, x_label="x", y_label="y"),
     "learning": lambda: figures.learning_curves(CURVE, EPOCHS, batches="batch", levels={"report": 127.5}),
     "entry": lambda: figures.label_entry(TEN[:1], 5),
-    "plane": lambda: figures.plane(TEN[:9], ticks=[-1.0, 0.0, 1.0]),
+    "plane": lambda: figures.plane(TEN[:9], ticks=[-1.0, 0.0, 1.0], points=[[0.5, -0.5], [3.0, 0.0]]),
     "colour grid": lambda: figures.grid(COLOUR, columns=3, row_labels=["one", "two"], y_label="rows"),
     "colour panels": lambda: figures.panels({"a": COLOUR[:4], "b": COLOUR[2:]}, columns=2, across=2),
     "line panels": lambda: figures.line_panels(PANELS, x_label="x", y_labels=["y", ""], levels={"goal": 50}),
@@ -43,9 +46,12 @@ DRAWINGS = {
     "scatter": lambda: figures.scatter(POINTS, KINDS, ("no", "yes")),
     "matrices": lambda: figures.matrices(TABLES, x_label="code", y_label="label", columns="abc"),
     "bars": lambda: figures.bars({"a": {"x": 0.1, "y": 0.5}, "b": {"x": 0.3, "y": 0.0}}, x_label="nats"),
-    "rates": lambda: figures.rate_distortion(RATES, MODELS),
+    "rates": lambda: figures.rate_distortion(RATES, SWEPT, [(0, 9), (5, 1)], MODELS),
     "prior": lambda: figures.against_prior(CODES),
     "one prior": lambda: figures.against_prior({"a": CODES["model 1"]}),
+    "toy": lambda: figures.curves_and_posteriors(
+        POINTS, {"a": np.stack([AXIS, AXIS**2], 1)}, POINTS[:2], AXIS, {"a": BELLS}, {"a": BELLS}
+    ),
     "ratios": lambda: figures.ratios({"a": [1.0, 2, 3], "b": [2.0, 2, 2.5]}, {"b": 2.2}, "times"),
 }
 
@@ -77,7 +83,7 @@ DRAWN_OF_IMAGES = {
     "grid": lambda x: figures.grid(x, columns=5),
     "a list of sets": lambda x: figures.grid([x[:3], x[3:]], columns=5),
     "panels": lambda x: figures.panels({"a": x[:4], "b": [x[4:6], x[6:8]]}, columns=2, across=2),
-    "plane": lambda x: figures.plane(x[:9], ticks=[-1.0, 0.0, 1.0]),
+    "plane": lambda x: figures.plane(x[:9], ticks=[-1.0, 0.0, 1.0], points=[[0.5, -0.5], [3.0, 0.0]]),
     "entry": lambda x: figures.label_entry(x[:1], 5),
 }
 
@@ -100,7 +106,10 @@ def test_a_list_of_sets_is_drawn_one_after_the_other():
     [
         (lambda points, kinds: figures.scatter(points, kinds, ("no", "yes")), (POINTS, KINDS)),
         (lambda table: figures.matrices({"a": table}, x_label="x", y_label="y", columns="abc"), (TABLES["one"],)),
-        (lambda kl: figures.rate_distortion({"a": (1.0, 2.0)}, {"a": kl}), (MODELS["model 1"],)),
+        (
+            lambda kl: figures.rate_distortion({"a": (1.0, 2.0)}, SWEPT, [(0, 9), (5, 1)], {"a": kl}),
+            (MODELS["model 1"],),
+        ),
         (lambda codes: figures.against_prior({"a": codes}), (CODES["model 1"],)),
     ],
     ids=["scatter", "matrices", "rates", "prior"],
@@ -111,8 +120,8 @@ def test_other_figures_take_tensors_too(draw, values):
 
 def test_every_figure_says_what_it_takes():
     """A reader's tooltip shows the parameters and not ``*args``."""
-    names = ["against_prior", "bars", "grid", "label_entry", "learning_curves", "line_panels", "lines", "matrices"]
-    names += ["panels", "plane", "rate_distortion", "ratios", "scatter"]
+    names = ["against_prior", "bars", "curves_and_posteriors", "grid", "label_entry", "learning_curves"]
+    names += ["line_panels", "lines", "matrices", "panels", "plane", "rate_distortion", "ratios", "scatter"]
     for name in names:
         function = getattr(figures, name)
         kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
@@ -171,10 +180,31 @@ def test_a_map_shows_every_point_as_its_kind():
 
 def test_no_model_is_left_out_of_rate_and_distortion():
     left, right = DRAWINGS["rates"]().axes
-    assert [line.get_xydata()[0].tolist() for line in left.lines] == [list(point) for point in RATES.values()]
-    assert [text.get_text() for text in left.texts] == list(RATES)
-    assert [line.get_color() for line in left.lines[:3]] == [line.get_color() for line in right.lines]
+    theory, swept, *points = left.lines
+    assert theory.get_xydata().tolist() == [[0, 9], [5, 1]]
+    assert swept.get_xydata().tolist() == [list(point) for point in SWEPT.values()]
+    assert [text.get_text() for text in left.texts] == list(SWEPT)
+    assert [line.get_xydata()[0].tolist() for line in points[:3]] == [list(point) for point in RATES.values()]
+    assert [line.get_color() for line in points[:3]] == [line.get_color() for line in right.lines]
     assert right.lines[2].get_ydata().tolist() == [2, 1.5, 1, 0.5, 0]  # largest first
+
+
+def test_a_point_beyond_the_plane_lies_at_its_edge():
+    ax = DRAWINGS["plane"]().axes[0]
+    inside, beyond = ax.collections[0].get_offsets()
+    step, centre = TEN.shape[-1] + 1, (TEN.shape[-1] - 1) / 2
+    assert inside.tolist() == pytest.approx(
+        [centre + 1.5 * step, centre + 1.5 * step]
+    )  # z₂ falls from the first row on
+    assert beyond.tolist() == pytest.approx([centre + 2 * step, centre + step])
+
+
+def test_each_marked_point_has_two_posteriors():
+    above, below = DRAWINGS["toy"]().axes
+    assert len(above.lines) == 2 + 2
+    assert len(below.lines) == 1 + 2
+    assert len(below.collections) == 2
+    assert all(line.get_ydata().max() == pytest.approx(1, abs=0.01) for line in below.lines)
 
 
 def test_codes_beyond_the_limit_are_counted():

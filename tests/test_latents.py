@@ -35,6 +35,13 @@ def test_active_units_count_the_dimensions_that_move():
     assert latents.active_units(torch.ones(10, 4)) == 0
 
 
+def test_active_units_are_the_same_after_a_rotation():
+    mu = normal(2000, 12) * torch.tensor([1.0] + 11 * [0.0])
+    rotation = torch.linalg.qr(normal(12, 12, seed=1)).Q
+    assert ((mu @ rotation).var(0) > 0.01).sum() > 6  # what counting axes would say
+    assert latents.active_units(mu @ rotation) == latents.active_units(mu) == 1
+
+
 def test_kl_per_dimension_is_that_of_torch_distributions():
     mu, log_var = normal(50, 6), normal(50, 6, seed=1)
     expected = kl_divergence(Normal(mu, (0.5 * log_var).exp()), Normal(0.0, 1.0)).mean(0)
@@ -123,3 +130,68 @@ def test_a_dimension_that_never_moves_can_be_fitted():
     codes = normal(500, 3) * torch.tensor([1.0, 0, 2]) + torch.tensor([0.0, 4, 0])
     drawn = latents.draw(latents.fit_gaussian(codes), normal(500, 3, seed=1))
     torch.testing.assert_close(drawn[:, 1], torch.full((500,), 4.0), rtol=0, atol=0.02)
+
+
+def test_a_mixture_finds_clusters_and_draws_from_them():
+    codes, labels = clusters()
+    mixture = latents.fit_mixture(codes, 3, seed=0)
+    centres = torch.stack([codes[labels == k].mean(0) for k in range(3)])
+    nearest = torch.cdist(centres, mixture.means).min(1)
+    assert nearest.values.max() < 0.01
+    assert sorted(nearest.indices.tolist()) == [0, 1, 2]
+    torch.testing.assert_close(mixture.weights.sum(), torch.tensor(1.0))
+    drawn = latents.draw_mixture(mixture, normal(6000, 10, seed=5), torch.Generator().manual_seed(0))
+    of = torch.cdist(drawn, centres).argmin(1)
+    for k in range(3):
+        assert (of == k).float().mean() == pytest.approx(1 / 3, abs=0.03)
+        torch.testing.assert_close(drawn[of == k].mean(0), centres[k], rtol=0, atol=0.15)
+        torch.testing.assert_close(torch.cov(drawn[of == k].T), torch.cov(codes[labels == k].T), rtol=0, atol=0.25)
+    again = latents.draw_mixture(mixture, normal(6000, 10, seed=5), torch.Generator().manual_seed(0))
+    assert torch.equal(drawn, again)
+
+
+def test_one_component_is_the_fitted_gaussian():
+    codes = normal(3000, 4) @ normal(4, 4, seed=1) + 3
+    mixture, gaussian = latents.fit_mixture(codes, 1, seed=0), latents.fit_gaussian(codes)
+    noise = normal(50, 4, seed=2)
+    drawn = latents.draw_mixture(mixture, noise, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(drawn, latents.draw(gaussian, noise), rtol=0, atol=0.02)
+
+
+def labelled(n=3000):
+    """Codes of three labels: μ, log σ² (n×4) and the labels."""
+    labels = torch.arange(n) % 3
+    spread = torch.stack([normal(4, 4, seed=k) for k in (5, 6, 7)])
+    mu = (spread[labels] @ normal(n, 4)[:, :, None]).squeeze(2) + 3 * labels[:, None]
+    return mu, normal(n, 4, seed=9) * 0.1 - 1, labels
+
+
+def test_the_moments_of_a_label_are_those_of_its_codes():
+    mu, log_var, labels = labelled(30_000)
+    means, covariances = latents.moments_by_label(mu, log_var, labels, 3)
+    z = mu + (0.5 * log_var).exp() * normal(*mu.shape, seed=4)
+    for k in range(3):
+        torch.testing.assert_close(means[k], mu[labels == k].mean(0), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(covariances[k], torch.cov(z[labels == k].T), rtol=0.05, atol=0.15)
+
+
+def test_the_aggregate_is_a_mixture_of_posteriors():
+    mu, log_var, _ = labelled(40)
+    z = normal(30, 4, seed=2) * 3
+    parts = torch.distributions.Independent(Normal(mu, (0.5 * log_var).exp()), 1)
+    weights = torch.distributions.Categorical(torch.ones(40))
+    expected = torch.distributions.MixtureSameFamily(weights, parts).log_prob(z)
+    torch.testing.assert_close(latents.log_aggregate(z, mu, log_var, batch=7).float(), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_the_density_of_a_code_is_that_of_torch_distributions():
+    mu, log_var, z = normal(30, 3, seed=1), normal(30, 3, seed=2), normal(30, 3, seed=3)
+    expected = torch.distributions.Normal(mu, (0.5 * log_var).exp()).log_prob(z).sum(1)
+    torch.testing.assert_close(latents.log_normal(z, mu, log_var), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_density_on_a_grid_sums_to_one():
+    grid = torch.linspace(-8, 8, 801)
+    densities = latents.density_on_grid(torch.tensor([[0.0], [1.5]]), torch.tensor([[0.0], [-2.0]]), grid)
+    torch.testing.assert_close(densities.sum(1) * (grid[1] - grid[0]), torch.ones(2), rtol=0, atol=1e-3)
+    assert grid[densities.argmax(1)].tolist() == pytest.approx([0, 1.5], abs=0.03)

@@ -187,3 +187,20 @@ def test_mean_estimate_covers_the_mean():
     assert low < estimate["value"] < high
     assert high - low == pytest.approx(2 * 1.96 / 4000**0.5, rel=0.15)
     assert mean_estimate(values) == estimate
+
+
+def test_the_posterior_on_a_grid_is_that_of_a_linear_model():
+    """x = a·z + noise has the posterior N(aᵀx/(|a|² + s²), s²/(|a|² + s²)) and the evidence N(0, aaᵀ + s²I)."""
+
+    class Line(torch.nn.Module):
+        def decode(self, z):
+            return z @ torch.tensor([[1.5, -0.5]])
+
+    s2, a, x = 0.2, torch.tensor([1.5, -0.5]), torch.tensor([[1.0, 0.3], [-2.0, 1.0]])
+    grid = torch.linspace(-8, 8, 4001)
+    density, log_p = likelihood.posterior_on_grid(Line(), x, lambda m, y: losses.gaussian_nll(m, y, s2), grid)
+    precision = a @ a + s2
+    exact = torch.distributions.Normal((x @ a / precision)[:, None], (s2 / precision).sqrt())
+    torch.testing.assert_close(density, exact.log_prob(grid).exp(), rtol=1e-3, atol=1e-4)
+    evidence = torch.distributions.MultivariateNormal(torch.zeros(2), torch.outer(a, a) + s2 * torch.eye(2))
+    torch.testing.assert_close(log_p, evidence.log_prob(x), rtol=1e-4, atol=1e-4)

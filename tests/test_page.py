@@ -76,7 +76,7 @@ def test_settings_have_thousands_and_several_values(shown):
     Page("02_kl_ablation", "full", 0, {})
     cells = dict(rows(shown[0]["text/html"])[1:])
     assert cells["train_images"] == "40,000"
-    assert cells["more_weights"] == "(0.1, 3.0, 10.0, 30.0)"
+    assert cells["sweep"] == "(0.005, 0.03, 0.2, 1.0, 5.0, 25.0, 100.0)"
 
 
 def test_changes_are_in_force_and_said(shown):
@@ -408,7 +408,7 @@ COMPARED = Comparison(
 )
 DATA = {"faces": {"source": "avatars", "sha256": "ab", "train": 3, "test": 2}}
 HEAD = ["measured", *(f"{LABS[name].number} {LABS[name].title}" for name in ("01_vae", "02_kl_ablation"))]
-OWN = ["0.0061 per pixel (95 %: 0.006 to 0.0062; n 2,000)", "120 dimensions (n 2,000)"]
+OWN = ["0.0061 per pixel (95 %: 0.006 to 0.0062; n 2,000)", "120 directions (n 2,000)"]
 
 
 @pytest.fixture
@@ -444,7 +444,7 @@ def test_the_report_fills_in_what_others_measured_on_the_same_data(compared):
     assert rows(html) == [
         HEAD,
         ["squared error & <more>", OWN[0], "0.005 per pixel"],
-        ["active units", OWN[1], "9 dimensions"],
+        ["active units", OWN[1], "9 directions"],
     ]
     assert f'<a href="02_kl_ablation.html">{HEAD[2]}</a>: seed 0, cpu.' in html
     assert f"{HEAD[1]} (this page): seed 0, cpu." in html
@@ -513,10 +513,10 @@ def test_a_page_that_lacks_a_metric_is_refused_in_one_line(vae, shown, but):
 
 @pytest.mark.parametrize(
     ("profile", "source", "target"),
-    [("quick", "photographs", "≤ 0.006"), ("quick", "avatars", "≤ 0.0025"), ("full", "avatars", ""), ("smoke", "", "")],
+    [("quick", "photographs", "≥ 250"), ("quick", "avatars", "≥ 400"), ("full", "avatars", ""), ("smoke", "", "")],
 )
 def test_a_target_is_that_of_the_profile_and_the_data(profile, source, target):
-    assert handover.bound(LABS["01_vae"].metrics["vae.test_mse"], profile, {source}) == target
+    assert handover.bound(LABS["01_vae"].metrics["vae.elbo_gain"], profile, {source}) == target
     assert "avatars" in FALLBACKS
     units = LABS["01_vae"].metrics["vae.active_units"]
     assert handover.bound(units, "quick", {"avatars"}) == "≥ 116 (set for other data)"
@@ -538,3 +538,9 @@ def test_the_end_says_what_identifies_the_run_and_where_its_time_went(vae, shown
     cells = dict(rows(shown[0]["text/html"])[1:])
     assert cells["device name"] == facts["device_name"]
     assert "torch " in cells["packages"]
+
+
+def test_a_comparison_of_sets_shows_means_of_what_is_one_per_image(vae, shown):
+    sets = {"a": {"MSE": torch.tensor([1.0, 2.0]), "FCD": 3.5}, "b": {"MSE": 4, "FCD": torch.tensor(5.0)}}
+    assert vae.compare(sets, "A caption.", "set") == {"a": {"MSE": 1.5, "FCD": 3.5}, "b": {"MSE": 4, "FCD": 5}}
+    assert rows(shown[0]["text/html"]) == [["set", "MSE", "FCD"], ["a", "1.500", "3.500"], ["b", "4.000", "5.000"]]

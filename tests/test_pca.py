@@ -84,3 +84,53 @@ def test_reconstructions_are_clipped_to_the_range_of_pixels():
     assert pca.reconstruct(images, mean, basis).flatten(1).tolist() == [[0, 0.5], [1, 0.5]]
     wide = torch.tensor([[2.0], [0.0]])  # a basis that overshoots: 0.5 ± 4·0.5
     assert pca.reconstruct(images, mean, wide).flatten(1).tolist() == [[0, 0.5], [1, 0.5]]
+
+
+def test_the_log_likelihood_is_that_of_scikit_learn(images, reference):
+    theirs, rows = reference
+    ppca = pca.fit_ppca(images, 12, stream())
+    others = images[:200]
+    # Scikit-learn divides variances by N − 1, and has exact components where these come of a few rounds.
+    found, expected = pca.log_likelihood(ppca, others).numpy(), theirs.score_samples(rows[:200])
+    np.testing.assert_allclose(found, expected, rtol=0.02)
+    assert found.mean() == pytest.approx(expected.mean(), rel=2e-3)
+
+
+def test_the_log_likelihood_is_that_of_a_gaussian_in_full(images):
+    small = images[:, :, :3, :3].contiguous()
+    ppca = pca.fit_ppca(small, 5, stream())
+    covariance = ppca.basis @ torch.diag(ppca.variances - ppca.noise) @ ppca.basis.T + ppca.noise * torch.eye(27)
+    full = torch.distributions.MultivariateNormal(ppca.mean.double(), covariance.double())
+    expected = full.log_prob(small.flatten(1).double() / 255)
+    torch.testing.assert_close(pca.log_likelihood(ppca, small), expected, rtol=1e-4, atol=0.01)
+
+
+def test_no_other_noise_explains_the_images_better(images):
+    best = pca.fit_ppca(images, 12, stream())
+    highest = pca.log_likelihood(best, images).mean()
+    for factor in (0.9, 1.1):
+        assert pca.log_likelihood(best._replace(noise=best.noise * factor), images).mean() < highest
+        assert pca.log_likelihood(best._replace(variances=best.variances * factor), images).mean() < highest
+
+
+@pytest.mark.parametrize("beta", [1e-4, 0.05, 3.0])
+def test_the_linear_optimum_has_the_rate_and_distortion_that_are_predicted(images, beta):
+    ppca = pca.fit_ppca(images, 12, stream())
+    best = pca.linear_optimum(ppca, beta)
+    x = pca.centred(images, ppca.mean).double()
+    back = (best.basis * (best.variances - best.noise).sqrt()).double()  # as VAEFromPPCA starts
+    mu = x @ (back / best.variances)
+    variance = (best.noise / best.variances).double()
+    kl = 0.5 * (mu.square() + variance - variance.log() - 1).sum(1).mean().item()
+    error = (x - mu @ back.T).square().sum(1).mean().item() + (back.square().sum(0) * variance).sum().item()
+    rate, distortion = pca.linear_prediction(ppca, beta)
+    assert kl == pytest.approx(rate, rel=2e-3, abs=1e-3)
+    assert 0.5 * error == pytest.approx(distortion, rel=2e-3)
+
+
+def test_dearer_nats_are_fewer(images):
+    ppca = pca.fit_ppca(images, 12, stream())
+    rates, distortions = zip(*(pca.linear_prediction(ppca, beta) for beta in (0, 1e-3, 0.1, 1, 100)), strict=True)
+    assert list(rates) == sorted(rates, reverse=True)
+    assert rates[-1] == 0
+    assert list(distortions) == sorted(distortions)

@@ -18,8 +18,12 @@ def arms(**columns):
     return {f"beta{w}.{name}": triple[i] for name, triple in columns.items() for i, w in enumerate((0, 1, 100))}
 
 
-def weights(sharp=(0.5, 0.4, 0.1), mse=(0.01, 0.02, 0.05), fcd=(90.0, 30.0, 200.0), fitted=20.0):
-    return arms(sharpness_ratio=sharp, mse=mse, prior_fcd=fcd) | {"beta0.fitted_fcd": fitted}
+def faces(prior=(0.14, 0.99, 1.0), fitted=0.98, real=0.98):
+    return arms(prior_faces_found=prior) | {"beta0.fitted_faces_found": fitted, "real.faces_found": real}
+
+
+def weights(sharp=(0.5, 0.4, 0.1), mse=(0.01, 0.02, 0.05), fcd=(90.0, 30.0, 200.0), fitted=20.0, **found):
+    return arms(sharpness_ratio=sharp, mse=mse, prior_fcd=fcd) | {"beta0.fitted_fcd": fitted} | faces(**found)
 
 
 def colours(zero, one, hundred=0.7):
@@ -46,10 +50,25 @@ def traded(
 
 
 def fits(zero=25.0, one=29.0, prior=(90.0, 30.0, 100.0), mse=(0.01, 0.02, 0.05)):
-    return arms(prior_fcd=prior, mse=mse) | {"beta0.fitted_fcd": zero, "beta1.fitted_fcd": one}
+    return arms(prior_fcd=prior, mse=mse) | {"beta0.fitted_fcd": zero, "beta1.fitted_fcd": one} | faces()
 
 
-ALIKE = weights((1.0, 1.0, 1.0), (0.02, 0.02, 0.02), (30.0, 30.0, 30.0))
+def toy(gap=(9.0, 0.02, 0.0), kl=(5.0, 2.1, 0.001)):
+    names = ("0", "1", "100")
+    return {key: dict(zip(names, triple, strict=True)) for key, triple in (("toy_gap", gap), ("toy_kl", kl))}
+
+
+def swept(off=1.0, mse=(0.009, 0.011, 0.045), fcd=(22.0, 31.0, 97.0), change=0.004, collapsed=0.0003):
+    rows = [
+        {"in theory": rate, "distortion": theory * off, "by theory": theory, "error at z = μ": error, "FCD": distance}
+        for rate, theory, error, distance in zip((168.0, 36.0, 0.11), (57.0, 82.0, 289.0), mse, fcd, strict=True)
+    ]
+    at_hundred = {"sweep100.kl": 0.105, "sweep100.kl_change": change, "sweep100.active_units": 1}
+    return {"swept": rows, "sweep": (0.005, 1.0, 100.0), "beta100.kl": collapsed} | at_hundred
+
+
+ALIKE = weights((1.0, 1.0, 1.0), (0.02, 0.02, 0.02), (30.0, 30.0, 30.0), prior=(0.99, 0.99, 0.99), fitted=20.0)
+UNHEARD = {"real.faces_found": 0.89}
 
 CASES = {
     "settings": {"always": {"latent": 50, "learning_rate": 1e-4, "batch_size": 100, "steps": 1}},
@@ -75,6 +94,20 @@ CASES = {
         "distances": weights(),
         "between": weights(fcd=(33.1, 30.0, 33.1)),
         "undecided": weights(fcd=(90.0, 30.0, 32.9)),
+        "detector": weights(),
+        "deaf": weights(real=0.89),
+        "disagree": weights(fcd=(29.9, 30.0, 200.0)),
+    },
+    "toy": {"gaps": toy(), "collapsed": toy(), "spikes": toy()},
+    "sweep": {
+        "theory": swept(1.09),
+        "off": swept(1.11),
+        "both": swept(),
+        "errors": swept(fcd=(32.0, 31.0, 97.0)),
+        "settled": swept(change=0.02),
+        "unsettled": swept(change=0.021),
+        "lower": swept(collapsed=0.05),
+        "alike": swept(collapsed=0.06),
     },
     "trade": {
         "rates": traded(),
@@ -101,7 +134,9 @@ CASES = {
         "not_best": weights(mse=(0.0191, 0.02, 0.05)),
         "cannot": weights(fitted=33.1),
         "prior_fails": weights(fitted=32.9),
-        "no_worse": weights(fcd=(32.9, 30.0, 200.0)),
+        "no_worse": weights(fcd=(32.9, 30.0, 200.0), prior=(0.8, 0.99, 1.0)),
+        "witness": weights(),
+        "not_decoder": weights(),
         "holds": weights(fitted=60.0),
         "partly": weights(),
         "fails": ALIKE,
@@ -119,10 +154,18 @@ def test_every_sentence_is_said_where_it_is_true(reading, outcome):
 
 
 SILENT = [
+    ("samples", weights(fcd=(29.9, 30.0, 200.0), prior=(0.8, 0.99, 1.0)), "disagree"),
     ("judge", judged(0.6), "chance"),
     ("trade", traded(distortion=(95.0, 89.0, 300.0)), "dear"),  # it saves nothing
     ("trade", traded(rate=(60.0, 30.0, 0.0)), "dear"),  # it saves more than it costs
-    ("fitted", fits(prior=(32.9, 30.0, 100.0)), "decoder"),  # there was nothing to mend
+    ("fitted", fits(prior=(32.9, 30.0, 100.0)) | faces((0.8, 0.99, 1.0)), "decoder"),  # there was nothing to mend
+    ("weights_of_kl", weights(fitted=33.1), "not_decoder"),
+    ("weights_of_kl", weights(real=0.89), "witness"),
+    ("weights_of_kl", weights(fcd=(32.9, 30.0, 200.0), real=0.89), "prior_fails"),  # nobody else has seen it
+    ("toy", toy(kl=(5.0, 2.1, 0.06)), "collapsed"),
+    ("toy", toy(gap=(0.9, 0.02, 0.0)), "spikes"),
+    ("sweep", swept(mse=(0.012, 0.011, 0.045)), "both"),
+    ("sweep", swept(mse=(0.012, 0.011, 0.045)), "errors"),
     ("fitted", fits(zero=33.1), "decoder"),
     ("fitted", fits(zero=30.1), "better"),
     ("fitted", fits(mse=(0.03, 0.02, 0.05)), "better"),
@@ -135,11 +178,21 @@ def test_a_sentence_that_is_not_true_is_not_said(reading, values, outcome):
 
 
 def test_a_decoder_is_cleared_by_one_rule():
-    for values in (weights(), weights(fitted=33.1), weights(fcd=(32.9, 30.0, 200.0)), weights(fitted=32.9)):
+    several = (weights(), weights(fitted=33.1), weights(fcd=(32.9, 30.0, 200.0)), weights(fitted=32.9))
+    for values in (*several, weights() | {"beta0.fitted_faces_found": 0.5}, ALIKE):
         values = Values(values | {"beta1.fitted_fcd": 29.0})
         assert ("decoder" in LAB.readings["fitted"].outcomes(values)) == (
             "prior_fails" in LAB.readings["weights_of_kl"].outcomes(values)
         )
+
+
+def test_the_detector_may_see_what_the_judge_does_not():
+    near = {"fcd": (32.9, 30.0, 200.0)}
+    assert "prior_fails" in LAB.readings["weights_of_kl"].outcomes(Values(weights(**near)))
+    assert "cannot" in LAB.readings["weights_of_kl"].outcomes(
+        Values(weights(**near) | {"beta0.fitted_faces_found": 0.7})
+    )
+    assert "no_worse" in LAB.readings["weights_of_kl"].outcomes(Values(weights(**near) | UNHEARD))
 
 
 def claim(words):
@@ -150,7 +203,7 @@ def claim(words):
 
 CLAIMS = [
     ("100 blurs", weights(fitted=60.0), HOLDS, ["0.100", "0.400", "0.01", "0.02", "0.05", "90.00", "30.00", "60.00"]),
-    ("100 blurs", weights(), PARTLY, ["20.00", "the prior that fails, not the decoder"]),
+    ("100 blurs", weights(), PARTLY, ["20.00", "14%", "98%", "99%", "the prior that fails, not the decoder"]),
     ("100 blurs", ALIKE, FAILS, ["0.02", "30"]),
     ("100 blurs", ALIKE | {"beta0.prior_fcd": 34.0}, PARTLY, ["34.00", "the prior that fails"]),
     ("100 blurs", ALIKE | {"beta100.sharpness_ratio": 0.8}, PARTLY, ["0.800"]),
@@ -177,7 +230,8 @@ def test_a_claim_is_decided_by_metrics_alone_and_by_what_the_page_shows():
         assert set(values) <= set(LAB.metrics)
         assert claim(words).reading in LAB.readings.values()
         assert {name.removeprefix("02/") for name in claim(words).shown} <= set(LAB.deliverables)
-        for name in set(values) - {"beta100.prior_fcd"}:  # of which no claim says anything
+        unused = {"beta100.prior_fcd", "beta100.prior_faces_found"}  # of which no claim says anything
+        for name in set(values) - unused:
             with pytest.raises(MissingValueError):
                 claim(words).decide(Values({key: value for key, value in values.items() if key != name}))
 
@@ -188,10 +242,15 @@ def test_what_is_not_finite_is_not_spoken_of():
 
 
 def test_every_weight_of_the_pages_has_its_metrics():
-    assert {name.split(".")[0] for name in LAB.metrics} == {f"beta{weight:g}" for weight in WEIGHTS}
-    assert all(not set(WEIGHTS) & set(settings.more_weights) for settings in PROFILES.values())
+    assert {name.split(".")[0] for name in LAB.metrics} == {
+        *(f"beta{weight:g}" for weight in WEIGHTS), "sweep100", "real",
+    }  # fmt: skip
+    for settings in PROFILES.values():
+        assert list(settings.sweep) == sorted(settings.sweep)
+        assert settings.sweep[-1] == 100
+        assert settings.sweep_steps >= 20  # so that there is a last tenth
     for name, metric in LAB.metrics.items():
-        assert name.split(".")[0].removeprefix("beta") in metric.title
+        assert name.split(".")[0].removeprefix("beta").removeprefix("sweep") in metric.title or name.startswith("real")
 
 
 # What the notebook measures by.

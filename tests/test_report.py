@@ -252,6 +252,16 @@ def test_the_index_says_how_to_do_it_again(arguments, words):
     assert build.command(manifest, request) == "make report PROFILE=quick" + words
 
 
+def test_a_profile_that_few_labs_have_is_about_these():
+    labs = TOYS | {"02_other": replace(TOYS["02_other"], profiles={"long": Settings(), **TOYS["02_other"].profiles})}
+    assert parse(["PROFILE=long"], labs).NB == ("02_other",)
+    assert parse(["PROFILE=quick"], labs).NB == ("01_good", "02_other")
+    for arguments, known in ((["NB=1"], labs), ([], TOYS)):
+        with pytest.raises(LabError, match="notebook 01 has no profile 'long': it has smoke, quick, full") as error:
+            parse(["PROFILE=long", *arguments], known)
+        assert "\n" not in str(error.value)
+
+
 def test_unknown_command(capsys):
     assert main(["runn"]) == 2
     assert capsys.readouterr().err == "error: there is no command 'runn'; there are run, data, verify, publish\n"

@@ -490,6 +490,19 @@ def test_the_rate_rises_to_its_peak_and_falls():
     assert rates[-1] < 1e-5
 
 
+def test_slow_parameters_have_a_fiftieth_of_the_rate_and_do_not_decay():
+    model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    optimizer, schedule = one_cycle_adamw(model, 1e-2, 100, slow=model[1].parameters())
+    fast, slow = optimizer.param_groups
+    assert [id(p) for p in fast["params"]] == [id(p) for p in model[0].parameters()]
+    assert [id(p) for p in slow["params"]] == [id(p) for p in model[1].parameters()]
+    assert (fast["weight_decay"], slow["weight_decay"]) == (0.05, 0)
+    for _ in range(100):
+        assert slow["lr"] == pytest.approx(fast["lr"] / 50)
+        optimizer.step()
+        schedule.step()
+
+
 def test_shifts_move_every_image_by_at_most_a_pixel(run, blobs):
     x = batches.to_unit(blobs[0])
     stream = run.rng("shift")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from lab_utils.labs.spec import (
@@ -24,7 +24,7 @@ from lab_utils.labs.spec import (
     sign,
 )
 
-# The weights of the KL term that report E compares, in the order of the pages; ``more_weights`` below adds others.
+# The weights of the KL term that report E compares, in the order of the pages; ``sweep`` below is another matter.
 # Metrics, readings and claims name them (``beta100.mse``): who changes one here changes it there.
 WEIGHTS = (1.0, 100.0, 0.0)
 
@@ -41,7 +41,11 @@ class Settings:
     learning_rate: PositiveFloat  # peak of the one-cycle schedule
     steps: PositiveInt  # of each weight
     evaluate_every: PositiveInt  # steps
-    more_weights: tuple[NonNegativeFloat, ...]  # beside WEIGHTS, for tables and the rate-distortion curve
+    sweep: tuple[PositiveFloat, ...]  # weights, rising, each from its linear optimum
+    sweep_rate: PositiveFloat  # peak of their one-cycle schedule
+    sweep_steps: PositiveInt  # of each of them
+    toy_points: PositiveInt
+    toy_steps: PositiveInt  # of each weight
     checkpoint_every: PositiveInt  # steps of a training between two checkpoints
     log_every: PositiveInt  # batches between two points of the training curve
 
@@ -49,16 +53,23 @@ class Settings:
 PROFILES = {
     "smoke": Settings(
         train_images=400, test_images=200, latent=50, width=8, batch_size=50, learning_rate=2e-3,
-        steps=24, evaluate_every=8, more_weights=(10.0,), checkpoint_every=2, log_every=2,
+        steps=24, evaluate_every=8, sweep=(0.005, 100.0), sweep_rate=3e-3, sweep_steps=20, toy_points=200, toy_steps=20,
+        checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
         train_images=12_000, test_images=10_000, latent=50, width=16, batch_size=100,
-        learning_rate=3e-3, steps=585, evaluate_every=117, more_weights=(), checkpoint_every=100, log_every=10,
+        learning_rate=3e-3, steps=468, evaluate_every=117, sweep=(0.005, 0.1, 1.0, 10.0, 100.0), sweep_rate=3e-3,
+        sweep_steps=160, toy_points=2000, toy_steps=1500, checkpoint_every=100, log_every=10,
+    ),
+    "long": Settings(
+        train_images=12_000, test_images=10_000, latent=50, width=16, batch_size=100,
+        learning_rate=3e-3, steps=1404, evaluate_every=117, sweep=(0.005, 0.03, 0.2, 1.0, 5.0, 25.0, 100.0),
+        sweep_rate=3e-3, sweep_steps=300, toy_points=2000, toy_steps=3000, checkpoint_every=100, log_every=10,
     ),
     "full": Settings(
         train_images=40_000, test_images=10_000, latent=50, width=64, batch_size=100,
-        learning_rate=1e-4, steps=40_000, evaluate_every=400, more_weights=(0.1, 3.0, 10.0, 30.0),
-        checkpoint_every=2000, log_every=10,
+        learning_rate=1e-4, steps=40_000, evaluate_every=400, sweep=(0.005, 0.03, 0.2, 1.0, 5.0, 25.0, 100.0),
+        sweep_rate=1e-3, sweep_steps=4000, toy_points=2000, toy_steps=3000, checkpoint_every=2000, log_every=10,
     ),
 }  # fmt: skip
 
@@ -78,11 +89,27 @@ DELIVERABLES = {
     "kl.5": Deliverable("For each weight: interpolation between two test images"),
     "kl.6": Deliverable(
         "The weights side by side: rate, distortion, active units, posterior",
-        ("beta0.kl", "beta1.kl", "beta100.kl", "beta0.active_units", "beta1.active_units", "beta100.active_units"),
+        (
+            "beta0.kl",
+            "beta1.kl",
+            "beta100.kl",
+            "beta0.active_units",
+            "beta1.active_units",
+            "beta100.active_units",
+            "sweep100.kl",
+            "sweep100.active_units",
+            "sweep100.kl_change",
+        ),
     ),
-    "kl.7": Deliverable("Weight 0: the prior against a fitted Gaussian", ("beta0.prior_fcd", "beta0.fitted_fcd")),
+    "kl.7": Deliverable(
+        "Weight 0: the prior against a fitted Gaussian",
+        ("beta0.prior_fcd", "beta0.fitted_fcd", "beta0.prior_faces_found", "beta0.fitted_faces_found"),
+    ),
     "kl.8": Deliverable("Discussion of the KL term"),
 }
+
+
+FEW = dict.fromkeys(("quick", "long", "full"), 2)  # directions in use at weight 100, at most
 
 
 def metrics_of(weight: str, *, kl: Tolerance, mmd: Tolerance, most_units: Mapping[str, float]) -> dict[str, Metric]:
@@ -94,11 +121,24 @@ def metrics_of(weight: str, *, kl: Tolerance, mmd: Tolerance, most_units: Mappin
         "neg_elbo": Metric("−ELBO on test images, without the constant", nats, likelihood, False),
         "mse": Metric("mean squared error at z = μ, pixels in [0, 1]", "per pixel", likelihood, False),
         "active_units": Metric(
-            "latent dimensions in use, Var(μ) > 0.01", "dimensions", Tolerance(absolute=3.0), targets=most_units
+            "directions of the latent space in use, eigenvalues of Cov(μ) above 0.01",
+            "directions",
+            Tolerance(absolute=3.0),
+            higher_is_better=False if most_units else None,
+            targets=most_units,
         ),
         "prior_fcd": Metric("FCD of prior samples to test images", "squared distance", distance, False),
         "fitted_fcd": Metric(
             "FCD of samples from a Gaussian fitted to z, to test images", "squared distance", distance, False
+        ),
+        "prior_faces_found": Metric(
+            "prior samples in which a detector finds a face", "fraction", Tolerance(absolute=0.05), True
+        ),
+        "fitted_faces_found": Metric(
+            "samples from a Gaussian fitted to z in which a detector finds a face",
+            "fraction",
+            Tolerance(absolute=0.05),
+            True,
         ),
         "prior_mmd": Metric("MMD² between z of test images and the prior", "squared MMD", mmd, False),
         "sharpness_ratio": Metric(
@@ -118,8 +158,28 @@ def metrics_of(weight: str, *, kl: Tolerance, mmd: Tolerance, most_units: Mappin
 METRICS = {
     **metrics_of("0", kl=Tolerance(relative=0.02), mmd=Tolerance(relative=0.05), most_units={}),
     **metrics_of("1", kl=Tolerance(relative=0.02), mmd=Tolerance(absolute=0.0003), most_units={}),
-    **metrics_of(
-        "100", kl=Tolerance(absolute=0.05), mmd=Tolerance(absolute=0.0003), most_units={"quick": 2, "full": 2}
+    **metrics_of("100", kl=Tolerance(absolute=0.05), mmd=Tolerance(absolute=0.0003), most_units=FEW),
+    "sweep100.kl": Metric(
+        "KL weight 100 from its linear optimum: KL term on test images (the rate)",
+        "nats/image",
+        Tolerance(absolute=0.05),
+    ),
+    "sweep100.active_units": Metric(
+        "KL weight 100 from its linear optimum: directions in use, eigenvalues of Cov(μ) above 0.01",
+        "directions",
+        Tolerance(absolute=1.0),
+        higher_is_better=False,
+        targets=FEW,
+    ),
+    "sweep100.kl_change": Metric(
+        "KL weight 100 from its linear optimum: change of the KL term over the last tenth of training",
+        "fraction",
+        Tolerance(absolute=0.02),
+        higher_is_better=False,
+        targets=dict.fromkeys(("quick", "long", "full"), 0.02),
+    ),
+    "real.faces_found": Metric(
+        "Test images in which a detector finds a face", "fraction", Tolerance(absolute=0.01), higher_is_better=True
     ),
 }
 
@@ -157,19 +217,77 @@ def judge_rule(v: Values) -> list[str]:
     return ["judge", *(["chance"] if v["judge_balanced"] < 0.6 else []), "floor"]
 
 
+WITNESS = 0.9  # share of test images in which the detector must find a face to be heard
+
+
+def heard(v: Values) -> bool:
+    return v["real.faces_found"] >= WITNESS
+
+
+def fewer_faces(v: Values, samples: str) -> bool:
+    """Whether a detector that is to be heard finds clearly fewer faces than in samples of weight 1."""
+    return heard(v) and v[f"beta0.{samples}_faces_found"] < 0.8 * v["beta1.prior_faces_found"]
+
+
 def strays(v: Values) -> bool:
-    """Whether samples from the prior are clearly worse at weight 0 than at weight 1."""
-    return v["beta0.prior_fcd"] > 1.1 * v["beta1.prior_fcd"]
+    """Whether samples from the prior are clearly worse at weight 0 than at weight 1, to the judge or the detector."""
+    return v["beta0.prior_fcd"] > 1.1 * v["beta1.prior_fcd"] or fewer_faces(v, "prior")
 
 
 def mended(v: Values) -> bool:
     """Whether a Gaussian fitted to the codes of weight 0 makes its samples about as good as those of weight 1."""
-    return v["beta0.fitted_fcd"] <= 1.1 * v["beta1.prior_fcd"]
+    return v["beta0.fitted_fcd"] <= 1.1 * v["beta1.prior_fcd"] and not fewer_faces(v, "fitted")
 
 
 def samples_rule(v: Values) -> list[str]:
     zero, one, hundred = (v[f"beta{weight}.prior_fcd"] for weight in (0, 1, 100))
-    return ["distances", "between" if 1.1 * one < min(zero, hundred) else "undecided"]
+    return [
+        "distances",
+        "between" if 1.1 * one < min(zero, hundred) else "undecided",
+        "detector" if heard(v) else "deaf",
+        *(["disagree"] if fewer_faces(v, "prior") and zero < one else []),
+    ]
+
+
+def toy_rule(v: Values) -> list[str]:
+    """Notes, by weight: ``toy_gap``, −ELBO less −log p(x), and ``toy_kl``, the KL term, in nats/point."""
+    gap, kl = v["toy_gap"], v["toy_kl"]
+    return ["gaps", *(["collapsed"] if kl["100"] < 0.05 else []), *(["spikes"] if gap["0"] > gap["1"] + 1 else [])]
+
+
+def toy_numbers(v: Values) -> dict[str, Any]:
+    gap, kl = v["toy_gap"], v["toy_kl"]
+    return {"gap0": gap["0"], "gap1": gap["1"], "gap100": gap["100"], "kl1": kl["1"], "kl100": kl["100"]}
+
+
+def foretold(v: Values) -> float:
+    """By how much a distortion of the sweep is off what theory says, at most, relative to that."""
+    return max(abs(row["distortion"] / row["by theory"] - 1) for row in v["swept"])
+
+
+def sweep_rule(v: Values) -> list[str]:
+    """Note ``swept``: a row of the table of the sweep for each of its weights, in their order."""
+    mse, fcd = ([row[key] for row in v["swept"]] for key in ("error at z = μ", "FCD"))
+    lowest = min(mse) == mse[0]
+    return [
+        "theory" if foretold(v) < 0.1 else "off",
+        *(["both"] if lowest and min(fcd) == fcd[0] else ["errors"] if lowest else []),
+        "settled" if v["sweep100.kl_change"] <= 0.02 else "unsettled",
+        "lower" if v["beta100.kl"] < 0.5 * v["sweep100.kl"] else "alike",
+    ]
+
+
+def sweep_numbers(v: Values) -> dict[str, Any]:
+    mse, fcd = ([row[key] for row in v["swept"]] for key in ("error at z = μ", "FCD"))
+    return {
+        "furthest": foretold(v),
+        "least": v["sweep"][0],
+        "least_mse": mse[0],
+        "most_mse": mse[-1],
+        "closest": v["sweep"][fcd.index(min(fcd))],
+        "closest_fcd": min(fcd),
+        "linear_100": v["swept"][-1]["in theory"],
+    }
 
 
 def trade_rule(v: Values) -> list[str]:
@@ -212,6 +330,8 @@ def weights_rule(v: Values) -> list[str]:
         "blurs" if blurs else "no_blur",
         "best" if best else "not_best",
         "cannot" if cannot else "prior_fails" if strays(v) else "no_worse",
+        *(["witness"] if heard(v) else []),
+        *(["not_decoder"] if strays(v) and not cannot else []),
         "holds" if all(parts) else "partly" if any([*parts, strays(v)]) else "fails",
     ]
 
@@ -249,14 +369,14 @@ READINGS = {
     "collapse": Reading(
         collapse_rule,
         {
-            "one_face": "At weight 100 none of the {latent} dimensions of z varies from image to image: every image "
+            "one_face": "At weight 100 the code varies in no direction from image to image: every image "
             "is rebuilt as nearly the same face, which is no likeness of anybody. This is posterior collapse, a "
             "code that says nothing.",
-            "no_bit": "At weight 100 the means of the codes still move in {beta100.active_units:plural dimension} of "
+            "no_bit": "At weight 100 the means of the codes still move in {beta100.active_units:plural direction} of "
             "{latent}, but all in all the code carries {beta100.kl} nats/image: less than one bit, the answer to one "
             "yes-or-no question. This is posterior collapse, a code that says next to nothing.",
             "left": "At weight 100 the code still carries {beta100.kl} nats/image, in "
-            "{beta100.active_units:plural dimension} of {latent}. Either they are worth a hundred times "
+            "{beta100.active_units:plural direction} of {latent}. Either they are worth a hundred times "
             "their price, or the training was too short to empty the code.",
         },
     ),
@@ -289,7 +409,49 @@ READINGS = {
             "weight 100 and {beta0.prior_fcd} at weight 0.",
             "between": "Of the three, weight 1 comes clearly closest to the test images.",
             "undecided": "Weight 1 does not come clearly closest to the test images.",
+            "detector": "The detector finds a face in {beta1.prior_faces_found:.0%} of the samples at weight 1, "
+            "{beta100.prior_faces_found:.0%} at weight 100 and {beta0.prior_faces_found:.0%} at weight 0, and in "
+            "{real.faces_found:.0%} of the test images. It counts faces: one that is always the same counts each time.",
+            "disagree": "Judge and detector disagree about weights 0 and 1: a distance between means and covariances "
+            "may be small where no single picture is right.",
+            "deaf": "The detector, which was made for photographs, finds a face in no more than "
+            "{real.faces_found:.0%} of the test images themselves and is not heard.",
         },
+    ),
+    "toy": Reading(
+        toy_rule,
+        {
+            "gaps": "On average the bound lies {gap1:.2f} nats below log p(x) at weight 1, {gap100:.2f} at weight 100 "
+            "and {gap0:.2f} at weight 0: that is KL(q(z|x) ‖ p(z|x)), the distance between the two curves.",
+            "collapsed": "At weight 100 the code says nothing (its KL term is {kl100:.3f} nats, against {kl1:.2f} at "
+            "weight 1), the decoder draws one point, and q agrees with a posterior that says nothing either.",
+            "spikes": "At weight 0 nothing keeps q wide or near the prior: it is a spike where the decoder alone puts "
+            "the point.",
+        },
+        toy_numbers,
+    ),
+    "sweep": Reading(
+        sweep_rule,
+        {
+            "theory": "The measured distortions lie within {furthest:.0%} of the prediction, which knows nothing of "
+            "the images but the variances of their principal components.",
+            "off": "The measured distortions lie up to {furthest:.0%} off the prediction, which knows nothing of "
+            "the images but the variances of their principal components.",
+            "both": "The lowest weight, {least:g}, has the lowest error ({least_mse}, against {most_mse} at the "
+            "highest), and its samples are the closest to test images, too (FCD {closest_fcd}).",
+            "errors": "The lowest weight, {least:g}, has the lowest error ({least_mse}, against {most_mse} at the "
+            "highest), while the samples closest to test images are those of weight {closest:g} (FCD {closest_fcd}).",
+            "settled": "\n\nAt weight 100 the KL term is {sweep100.kl:.3f} nats/image, where theory has "
+            "{linear_100:.3f}, and changed by {sweep100.kl_change:.1%} over the last tenth of training: it has "
+            "settled, with {sweep100.active_units:plural direction} in use.",
+            "unsettled": "\n\nAt weight 100 the KL term is {sweep100.kl:.3f} nats/image, where theory has "
+            "{linear_100:.3f}. It still changed by {sweep100.kl_change:.1%} over the last tenth of training: it has "
+            "not settled.",
+            "lower": "From random weights the same weight ended at {beta100.kl:.4f}: it had collapsed before it found "
+            "what is worth a hundred times its price.",
+            "alike": "From random weights the same weight ended at {beta100.kl:.3f}.",
+        },
+        sweep_numbers,
     ),
     "trade": Reading(
         trade_rule,
@@ -341,9 +503,11 @@ READINGS = {
             "cannot": "Samples of weight 0 are worse whichever way z is drawn: their FCD is {beta0.prior_fcd} with z "
             "from the prior and {beta0.fitted_fcd} with z from a Gaussian fitted to its codes, against "
             "{beta1.prior_fcd} at weight 1.",
-            "prior_fails": "Samples of weight 0 have an FCD of {beta0.prior_fcd} with z from the prior, against "
-            "{beta1.prior_fcd} at weight 1, but {beta0.fitted_fcd} with z from a Gaussian fitted to its codes: it "
-            "is the prior that fails, not the decoder.",
+            "prior_fails": "Samples of weight 0 have an FCD of {beta0.prior_fcd} with z from the prior and "
+            "{beta0.fitted_fcd} with z from a Gaussian fitted to its codes, against {beta1.prior_fcd} at weight 1.",
+            "witness": "The detector finds a face in {beta0.prior_faces_found:.0%} of the former, "
+            "{beta0.fitted_faces_found:.0%} of the latter and {beta1.prior_faces_found:.0%} at weight 1.",
+            "not_decoder": "It is the prior that fails, not the decoder.",
             "no_worse": "Samples of weight 0 are not clearly worse than those of weight 1: their FCD is "
             "{beta0.prior_fcd} against {beta1.prior_fcd}, and {beta0.fitted_fcd} with z from a Gaussian "
             "fitted to the codes.",

@@ -180,9 +180,12 @@ class Lab:
     def settings(self, profile: str, changes: Mapping[str, Any] | None = None) -> Any:
         """Settings for a profile, with single fields changed by name.
 
-        LabError names a field that does not exist or a value of the wrong type or range.
+        LabError names a profile or a field that does not exist or a value of the wrong type or range.
         """
-        chosen = self.profiles[resolve_profile(profile)]
+        profile = resolve_profile(profile)
+        if profile not in self.profiles:
+            raise LabError(f"notebook {self.number} has no profile {profile!r}: it has {', '.join(self.profiles)}")
+        chosen = self.profiles[profile]
         changes, known = dict(changes or {}), asdict(chosen)
         for name in changes:
             if name not in known:

@@ -57,6 +57,12 @@ def label_leakage(
     return found
 
 
+def best_probe(z_train: Tensor, labels_train: Tensor, z_test: Tensor, labels_test: Tensor, seed: int) -> Tensor:
+    """What the better probe of :func:`label_leakage` reads, 1 where right, else 0, N of the test split."""
+    found = label_leakage(z_train, labels_train, z_test, labels_test, seed)
+    return max(found.values(), key=torch.mean)
+
+
 def label_read_from_z(run: Run, model: nn.Module, train: Tensors, test: Tensors, prepare: Prepare) -> Tensor:
     """1 where the better probe of :func:`label_leakage` names the label from z ~ q(z|x, c), else 0, N of ``test``.
 
@@ -64,8 +70,7 @@ def label_read_from_z(run: Run, model: nn.Module, train: Tensors, test: Tensors,
     """
     z_train = sampled_latents(model, train, prepare, run.rng("leakage train z"))
     z_test = sampled_latents(model, test, prepare, run.rng("leakage test z"))
-    found = label_leakage(z_train, train[1], z_test, test[1], run.seed)
-    return max(found.values(), key=torch.mean)
+    return best_probe(z_train, train[1], z_test, test[1], run.seed)
 
 
 @torch.no_grad()

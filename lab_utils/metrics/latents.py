@@ -1,18 +1,29 @@
 """What a code is like: how many of its dimensions are used, who is whose neighbour, how far it is from the prior."""
 
+import math
+import warnings
+from typing import NamedTuple
+
+import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.manifold import TSNE, trustworthiness
+from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from lab_utils.clock import spend
-from lab_utils.losses import kl_to_standard_normal
+from lab_utils.losses import LOG_2PI, kl_to_standard_normal
 from lab_utils.metrics.mmd import unbiased_mmd
 
 
 def active_units(mu: Tensor, threshold: float = 0.01) -> int:
-    """Number of dimensions whose μ varies over the images, Var(μ) > 0.01 (Burda et al. 2016, section 5.2); N×latent."""
-    return int((mu.var(0) > threshold).sum())
+    """Number of directions in which μ, N×latent, varies over the images: eigenvalues of its covariance above 0.01.
+
+    Burda et al. 2016, section 5.2, count axes; but a rotation of the latent, which changes nothing that a model says,
+    spreads one direction over many axes.
+    """
+    return int((torch.linalg.eigvalsh(torch.cov(mu.double().T)) > threshold).sum())
 
 
 def kl_per_dimension(mu: Tensor, log_var: Tensor) -> Tensor:
@@ -61,6 +72,71 @@ def draw(gaussian: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
     """Codes N×latent from what :func:`fit_gaussian` returned and standard normal noise N×latent."""
     mean, factor = gaussian
     return mean + noise @ factor.T
+
+
+class Mixture(NamedTuple):
+    """A mixture of K Gaussians with full covariances over codes."""
+
+    weights: Tensor  # K, in [0, 1], sum 1
+    means: Tensor  # K×latent
+    factors: Tensor  # K×latent×latent, lower Cholesky factors of the covariances
+
+
+@spend("metrics")
+def fit_mixture(z: Tensor, components: int, seed: int, n: int = 12_000) -> Mixture:
+    """A Gaussian mixture for codes N×latent by expectation-maximisation (scikit-learn), from the first ``n`` of them.
+
+    A thousandth on the diagonal of each covariance keeps a component with few codes from collapsing onto them.
+    """
+    model = GaussianMixture(components, max_iter=30, reg_covar=1e-3, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # good enough long before
+        model.fit(z[:n].cpu().numpy())
+    factors = np.linalg.cholesky(model.covariances_)
+    return Mixture(
+        *(torch.as_tensor(t, dtype=z.dtype, device=z.device) for t in (model.weights_, model.means_, factors))
+    )
+
+
+def draw_mixture(mixture: Mixture, noise: Tensor, rng: torch.Generator) -> Tensor:
+    """Codes N×latent from standard normal noise N×latent; which component each is of comes from ``rng``."""
+    k = torch.multinomial(mixture.weights, len(noise), replacement=True, generator=rng)
+    return mixture.means[k] + (mixture.factors[k] @ noise[:, :, None]).squeeze(2)
+
+
+def moments_by_label(mu: Tensor, log_var: Tensor, labels: Tensor, classes: int = 10) -> tuple[Tensor, Tensor]:
+    """Mean (K×latent) and covariance (K×latent×latent) of z ~ q(z|x) over the images of each of K labels.
+
+    From μ and log σ² (N×latent) and labels (N, int64). The covariance is that of μ plus the mean of σ².
+    """
+    of = [(mu[labels == k].double(), log_var[labels == k].double()) for k in range(classes)]
+    means = torch.stack([m.mean(0) for m, _ in of])
+    covariances = torch.stack([torch.cov(m.T, correction=0) + v.exp().mean(0).diag() for m, v in of])
+    return means.float(), covariances.float()
+
+
+def log_normal(z: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
+    """log N(z; μ, σ²) of codes N×latent: N, in nats."""
+    return -0.5 * ((z - mu).square() * (-log_var).exp() + log_var + LOG_2PI).sum(1)
+
+
+@spend("metrics")
+def log_aggregate(z: Tensor, mu: Tensor, log_var: Tensor, batch: int = 500) -> Tensor:
+    """log q(z) of codes M×latent under the mixture of the posteriors of N images, μ and log σ² N×latent: M, in nats."""
+    mu, log_var = mu.double(), log_var.double()
+    constant = -0.5 * (log_var + LOG_2PI).sum(1) - math.log(len(mu))
+    found = []
+    for part in z.double().split(batch):
+        # ‖(z − μ)/σ‖² for each pair, as sums of products: no batch×N×latent in memory
+        precision = (-log_var).exp()
+        squares = part.square() @ precision.T - 2 * part @ (mu * precision).T + (mu.square() * precision).sum(1)
+        found.append(torch.logsumexp(constant - 0.5 * squares, dim=1))
+    return torch.cat(found).float()
+
+
+def density_on_grid(mu: Tensor, log_var: Tensor, grid: Tensor) -> Tensor:
+    """N(μ, σ²) of N codes of one dimension, N×1 each, on a grid of M values: densities N×M."""
+    return torch.distributions.Normal(mu, (0.5 * log_var).exp()).log_prob(grid).exp()
 
 
 def interpolated(start: Tensor, end: Tensor, n: int) -> Tensor:

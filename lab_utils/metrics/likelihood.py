@@ -40,11 +40,11 @@ def best_variance(model: nn.Module, split: Tensors, prepare: Prepare, rng: torch
     """The best σ² of a Gaussian decoder for some images: their mean squared error per value, at one sampled z for each.
 
     The maximum-likelihood estimate, one number for all images (Rybkin, Daniilidis and Levine 2021, equation 6), from
-    images in [0, 1] and logits whose sigmoid is the mean image. Take it from training images and hold it fixed.
+    images in [0, 1] and the model's mean images. Take it from training images and hold it fixed.
     """
 
-    def error(logits: Tensor, x: Tensor) -> Tensor:
-        return squared_error(logits.sigmoid(), x) / x[0].numel()
+    def error(decoded: Tensor, x: Tensor) -> Tensor:
+        return squared_error(model.mean(decoded), x) / x[0].numel()
 
     return elbo_terms(model, split, prepare, error, rng)[0].mean().item()
 
@@ -63,6 +63,18 @@ def sampled_latents(model: nn.Module, split: Tensors, prepare: Prepare, rng: tor
     """One z ~ q(z|x, c) for each image, N×latent."""
     mu, log_var = posteriors(model, split, prepare)
     return reparameterise(mu, log_var, noise(len(mu), model.latent, rng))
+
+
+@spend("metrics")
+@torch.no_grad()
+def rate_under(prior: nn.Module, mu: Tensor, log_var: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+    """log q(z|x) − log p(z|y) of one z ~ q(z|x) for each image, N: what its code costs under the prior of its label.
+
+    μ and log σ² are N×latent, labels N. Its mean over z is KL(q(z|x) ‖ p(z|y)).
+    """
+    eps = noise(*mu.shape, rng)
+    log_q = -0.5 * (eps.square() + log_var + LOG_2PI).sum(1)
+    return log_q - prior.log_prob(reparameterise(mu, log_var, eps), labels)
 
 
 @spend("metrics")
@@ -97,9 +109,9 @@ def importance_bound(
 
 @spend("metrics")
 def mean_images(model: nn.Module, z: Tensor, batch: int = 500) -> Tensor:
-    """The decoder's mean images N×C×H×W in [0, 1] for latents N×latent of a model without a condition."""
+    """The decoder's mean images N×C×H×W, clipped to [0, 1], for latents N×latent of a model without a condition."""
     with evaluating(model):
-        return by_parts(lambda part: model.decode(part).sigmoid(), z, size=batch)
+        return by_parts(lambda part: model.mean(model.decode(part)).clamp(0, 1), z, size=batch)
 
 
 def log_normal_ratio(z: Tensor, eps: Tensor, log_var: Tensor) -> Tensor:
@@ -107,3 +119,18 @@ def log_normal_ratio(z: Tensor, eps: Tensor, log_var: Tensor) -> Tensor:
     log_prior = -0.5 * (z.square() + LOG_2PI).sum(1)
     log_posterior = -0.5 * (eps.square() + log_var + LOG_2PI).sum(1)
     return log_prior - log_posterior
+
+
+@torch.no_grad()
+def posterior_on_grid(model: nn.Module, x: Tensor, nll: Nll, grid: Tensor) -> tuple[Tensor, Tensor]:
+    """p(z|x) of N images or points on a grid of M equally spaced z (M, for one latent dimension), and log p(x).
+
+    By Bayes' rule with the sum over the grid in place of the integral: densities N×M and N values in nats.
+    """
+    with evaluating(model):
+        decoded = model.decode(grid[:, None])
+    joint = torch.stack([-nll(decoded, one.expand(len(grid), *one.shape)) for one in x])  # log p(x|z), N×M
+    joint = joint - 0.5 * (grid.square() + LOG_2PI)
+    step = (grid[1] - grid[0]).log()
+    log_p = torch.logsumexp(joint, dim=1) + step
+    return (joint - log_p[:, None]).exp(), log_p

@@ -112,7 +112,8 @@ def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
         if value.strip() and name not in MAKE_ONLY:
             given[name] = value.strip()
     given["PROFILE"] = resolve_profile(given.get("PROFILE", "auto"))
-    given["NB"] = notebook_names(given.get("NB", ""), labs)
+    of_profile = {name: lab for name, lab in labs.items() if given["PROFILE"] in lab.profiles}
+    given["NB"] = notebook_names(given["NB"], labs) if "NB" in given else tuple(of_profile or labs)
     if "DATA_DIR" in given:
         given["DATA_DIR"] = directory(Path(given["DATA_DIR"]).expanduser(), "the data").absolute()
     if "CHANGES" in given:
@@ -144,9 +145,9 @@ def hint(name: str, known: Sequence[str]) -> str:
 
 
 def notebook_names(numbers: str, labs: Mapping[str, Lab]) -> tuple[str, ...]:
-    """Full names for ``"03 5"``, each once and in order; all of them for nothing."""
+    """Full names for ``"03 5"``, each once and in order."""
     by_number = {lab.number: name for name, lab in labs.items()}
-    wanted = {number.zfill(2): number for number in numbers.split()} or by_number
+    wanted = {number.zfill(2): number for number in numbers.split()}
     for number, written in wanted.items():
         if number not in by_number:
             raise LabError(f"NB: there is no notebook {written!r}; there are {' '.join(by_number)}")

@@ -1,4 +1,4 @@
-"""What conditional VAEs of digits are told beside the image, and the deterministic network that completes a digit."""
+"""What conditional VAEs of digits are told beside the image, the prior fitted to their codes, and completion."""
 
 from typing import Any
 
@@ -9,7 +9,9 @@ from lab_utils.data.augment import Augment
 from lab_utils.data.batches import to_unit
 from lab_utils.losses import bernoulli_nll
 from lab_utils.models.cvae import one_hot
-from lab_utils.run import Run, autocast
+from lab_utils.models.prior import LabelPrior
+from lab_utils.models.vae import reparameterise
+from lab_utils.run import Run, autocast, noise
 from lab_utils.training.fit import Batches, History, Watching, fit
 from lab_utils.training.schedule import one_cycle_adamw
 from lab_utils.training.step import Scalars, Step, descend, detached
@@ -85,6 +87,36 @@ def train_completion(
     optimizer, rate = one_cycle_adamw(model, max_lr, steps)
     step = completion_step(model, optimizer, run, nll)
     state = {"model": model, "optimizer": optimizer, "rate": rate}
+    return fit(
+        step, batches, steps, name=name, state=state, after_step=lambda done: rate.step(), watching=Watching(**watching)
+    )
+
+
+def train_label_prior(
+    run: Run,
+    prior: LabelPrior,
+    codes: tuple[Tensor, Tensor, Tensor],
+    *,
+    name: str,
+    steps: int,
+    batch_size: int = 1000,
+    max_lr: float = 5e-3,
+    **watching: Any,
+) -> History:
+    """Fit p(z|y) to the codes of training images, μ and log σ² (N×latent) and labels (N): minimises −E log p(z|y).
+
+    z ~ q(z|x) is drawn anew each time, so that the prior comes close to q(z|y) as a whole.
+    """
+    rng, batches = run.rng(f"{name} z"), Batches(codes, min(batch_size, len(codes[0])), run.rng(f"{name} order"))
+    optimizer, rate = one_cycle_adamw(prior, max_lr, steps)
+
+    def step(mu: Tensor, log_var: Tensor, labels: Tensor) -> Scalars:
+        z = reparameterise(mu, log_var, noise(*mu.shape, rng))
+        loss = -prior.log_prob(z, labels).mean()
+        descend(loss, optimizer)
+        return detached(loss=loss)
+
+    state = {"prior": prior, "optimizer": optimizer, "rate": rate, "rng": rng}
     return fit(
         step, batches, steps, name=name, state=state, after_step=lambda done: rate.step(), watching=Watching(**watching)
     )

@@ -1,6 +1,6 @@
 """Training of variational autoencoders, conditional or not (Kingma and Welling 2014; Higgins et al. 2017 for β)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -69,6 +69,7 @@ def train_vae(
     mirror: bool = False,
     augment: Augment | None = None,
     betas: tuple[float, float] = (1.0, 1.0),
+    slow: Iterable[nn.Parameter] = (),
     purpose: str | None = None,
     after_step: Callable[[int], object] | None = None,
     **watching: Any,
@@ -76,10 +77,10 @@ def train_vae(
     """Train a VAE with AdamW and a one-cycle rate on ``tensors``: uint8 images, then what ``prepare`` wants of them.
 
     β, the weight of the KL term, goes from the first to the second of ``betas`` in a straight line over the first half
-    of training, then stays. ``mirror`` exchanges left and right in half of the images. Random streams are named
-    ``<purpose> z``, ``<purpose> order`` and ``<purpose> mirror``, ``purpose`` being ``name`` unless it is given, so
-    that models trained for the same purpose see the same noise in the same order. ``watching`` is that of
-    :class:`lab_utils.training.fit.Watching`. LabError as for ``fit``.
+    of training, then stays. ``slow`` parameters have a fiftieth of the rate. ``mirror`` exchanges left and right in
+    half of the images. Random streams are named ``<purpose> z``, ``<purpose> order`` and ``<purpose> mirror``,
+    ``purpose`` being ``name`` unless it is given, so that models trained for the same purpose see the same noise in the
+    same order. ``watching`` is that of :class:`lab_utils.training.fit.Watching`. LabError as for ``fit``.
     """
     prefix = name if purpose is None else purpose
     order, rngs = run.rng(f"{prefix} order".strip()), {w: run.rng(f"{prefix} {w}".strip()) for w in ("z", "mirror")}
@@ -89,7 +90,7 @@ def train_vae(
         return (mirrored(x, rngs["mirror"]) if mirror else x), *c
 
     batches = Batches(tensors, batch_size, order, augment)
-    optimizer, rate = one_cycle_adamw(model, max_lr, steps)
+    optimizer, rate = one_cycle_adamw(model, max_lr, steps, slow)
     beta = torch.ones((), device=run.device)
     change_beta = anneal(beta, *betas, steps)
 
