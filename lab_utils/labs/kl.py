@@ -59,7 +59,7 @@ PROFILES = {
     "quick": Settings(
         train_images=12_000, test_images=10_000, latent=50, width=16, batch_size=100,
         learning_rate=3e-3, steps=468, evaluate_every=117, sweep=(0.005, 0.1, 1.0, 10.0, 100.0), sweep_rate=3e-3,
-        sweep_steps=160, toy_points=2000, toy_steps=1500, checkpoint_every=100, log_every=10,
+        sweep_steps=240, toy_points=2000, toy_steps=1500, checkpoint_every=100, log_every=10,
     ),
     "long": Settings(
         train_images=12_000, test_images=10_000, latent=50, width=16, batch_size=100,

@@ -40,7 +40,7 @@ PROFILES = {
     ),
     "quick": Settings(
         train_images=12_000, test_images=10_000, latent=128, width=24, batch_size=64, plain_rate=4e-3,
-        plain_steps=366, learning_rate=4e-3, steps=1830, evaluate_every=366, small_width=16, small_images=6000,
+        plain_steps=366, learning_rate=4e-3, steps=2562, evaluate_every=366, small_width=16, small_images=6000,
         small_steps=93,
         importance_images=200, importance_samples=20, checkpoint_every=100, log_every=10,
     ),
@@ -388,8 +388,7 @@ DISCUSSION = Reading(
         "wide": "A sampled z in place of its mean adds {added:.0%} to the error.",
         "prior": "\n\n**What the samplers give.** Samples from the prior are {prior_fcd} from the test images in "
         "FCD, those from the mixture {vae.fcd}, reconstructions {rebuilt_fcd}.",
-        "stray": "Codes that lie elsewhere than the prior are the first reason why a VAE samples worse than it "
-        "rebuilds.",
+        "stray": "Codes that lie elsewhere than the prior are one reason why a VAE samples worse than it rebuilds.",
         "noise": "\n\n**What the noise does.** σ is {sigma} here because the data said so. Report C's λ stands for "
         "{report_sigma:.2f} on the same scale, {factor:.0f} times as much.",
         "price": "To be worth its price a nat of the code had to save that factor squared times as much error, and the "
