@@ -53,18 +53,18 @@ class Settings:
 PROFILES = {
     "smoke": Settings(
         train_images=400, test_images=200, latent=50, width=8, batch_size=50, learning_rate=2e-3,
-        steps=24, evaluate_every=8, sweep=(0.005, 100.0), sweep_rate=3e-3, sweep_steps=20, toy_points=200, toy_steps=20,
+        steps=24, evaluate_every=8, sweep=(0.005, 100.0), sweep_rate=1e-3, sweep_steps=20, toy_points=200, toy_steps=20,
         checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
         train_images=12_000, test_images=10_000, latent=50, width=16, batch_size=100,
-        learning_rate=3e-3, steps=468, evaluate_every=117, sweep=(0.005, 0.1, 1.0, 10.0, 100.0), sweep_rate=3e-3,
+        learning_rate=3e-3, steps=468, evaluate_every=117, sweep=(0.005, 0.1, 1.0, 10.0, 100.0), sweep_rate=1e-3,
         sweep_steps=240, toy_points=2000, toy_steps=1500, checkpoint_every=100, log_every=10,
     ),
     "long": Settings(
         train_images=12_000, test_images=10_000, latent=50, width=16, batch_size=100,
         learning_rate=3e-3, steps=1404, evaluate_every=117, sweep=(0.005, 0.03, 0.2, 1.0, 5.0, 25.0, 100.0),
-        sweep_rate=3e-3, sweep_steps=300, toy_points=2000, toy_steps=3000, checkpoint_every=100, log_every=10,
+        sweep_rate=1e-3, sweep_steps=300, toy_points=2000, toy_steps=3000, checkpoint_every=100, log_every=10,
     ),
     "full": Settings(
         train_images=40_000, test_images=10_000, latent=50, width=64, batch_size=100,
