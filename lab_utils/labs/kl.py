@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from lab_utils.labs.spec import (
@@ -43,7 +43,7 @@ class Settings:
     evaluate_every: PositiveInt  # steps
     sweep: tuple[PositiveFloat, ...]  # weights, rising, each from its linear optimum
     sweep_rate: PositiveFloat  # peak of their one-cycle schedule
-    sweep_steps: PositiveInt  # of each of them
+    sweep_steps: Annotated[int, Field(ge=2)]  # of each of them
     toy_points: PositiveInt
     toy_steps: PositiveInt  # of each weight
     checkpoint_every: PositiveInt  # steps of a training between two checkpoints
