@@ -118,11 +118,13 @@ def moved_module(module, device, memory_format):
     return module
 
 
-def adamw(params, lr, **options):
+def adamw(groups, **options):
     """AdamW, which looks once at whether a rate is below zero: on the host, and no step does that again."""
-    optimizer = ADAMW(params, 1e-3, **options)
-    for group in optimizer.param_groups:
-        group["lr"] = lr
+    groups = [dict(group) for group in groups]
+    rates = [group.pop("lr") for group in groups]
+    optimizer = ADAMW(groups, 1e-3, **options)
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
     return optimizer
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lab_utils import sources
-from lab_utils.config import PROFILES, ROOT
+from lab_utils.config import ROOT
 from lab_utils.data.batches import to_unit
 from lab_utils.data.faces import Split
 from lab_utils.labs import LABS
@@ -95,8 +95,8 @@ def test_smoke_has_a_judge_of_its_own(judge, tmp_path, monkeypatch):
 
 def test_no_lab_says_how_a_judge_is_trained():
     for lab in LABS.values():
-        for profile in PROFILES:
-            assert not [name for name in vars(lab.settings(profile)) if "judge" in name]
+        for settings in lab.profiles.values():
+            assert not [name for name in vars(settings) if "judge" in name]
 
 
 @pytest.fixture

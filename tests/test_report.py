@@ -159,7 +159,7 @@ def lab(tmp_path):
         ("SEED=1.5", "whole number"),
         ("JOBS=0", "JOBS='0'"),
         ("JOBS=two", "1 or more"),
-        ("PROFILE=huge", "smoke, quick, full"),
+        ("PROFILE=huge", "smoke, quick, long, full"),
         ("NB=09", "there are 01 02"),
         ("NB=1 x", "no notebook 'x'"),
         ("FACES=cats", "avatars"),
