@@ -24,6 +24,7 @@ from lab_utils.labs.spec import (
     Tolerance,
     Values,
     majority,
+    named,
     sign,
 )
 
@@ -128,7 +129,7 @@ def metrics_of(model: str, title: str, targets: Mapping[str, Mapping[str, float]
         "test_loss": Metric("−ELBO on the test split", "nats/image", Tolerance(relative=0.01), False),
         "kl": Metric("what the code costs on the test split (the rate)", "nats/image", Tolerance(relative=0.03)),
         "label_consistency": Metric(
-            "samples in which the judge reads the wanted digit", "fraction", Tolerance(relative=0.03), True
+            "samples in which the judge reads the wanted digit", "fraction", Tolerance(relative=0.02), True
         ),
         "cas": Metric(
             "accuracy on real test digits of a classifier trained on samples",
@@ -152,13 +153,10 @@ def metrics_of(model: str, title: str, targets: Mapping[str, Mapping[str, float]
             "variance of the Laplacian, samples over test digits", "ratio", Tolerance(relative=0.05)
         ),
         "fcd": Metric(
-            "Fréchet classifier distance of samples to test digits", "squared distance", Tolerance(relative=0.1), False
+            "Fréchet classifier distance of samples to test digits", "squared distance", Tolerance(relative=0.05), False
         ),
     }
-    return {
-        f"{model}.{name}": replace(one, title=f"{title}: {one.title}", targets=targets.get(name, {}))
-        for name, one in found.items()
-    }
+    return named(model, title, {name: replace(one, targets=targets.get(name, {})) for name, one in found.items()})
 
 
 METRICS = {
@@ -372,16 +370,12 @@ ELEVEN_FILTERS = Reading(
 )
 
 
-def trusted(v: Values) -> bool:
-    return v["judge_accuracy"] >= 0.9
-
-
 def rule_own(v: Values) -> list[str]:
     """Notes: ``judge_accuracy`` on real test digits, and ``judge_majority``, the share of their most frequent label."""
     unread = v["cvae_conv.label_leakage"] < v["judge_majority"] + 0.05
     return [
         "judge",
-        *([] if trusted(v) else ["mistrusted"]),
+        *(["mistrusted"] if v["judge_accuracy"] < 0.9 else []),
         "controls" if v["cvae_conv.label_consistency"] >= 0.95 else "does_not_control",
         "probe",
         "unread" if unread else "read",

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
@@ -13,6 +12,7 @@ from lab_utils.labs.spec import (
     HOLDS,
     PARTLY,
     UNDECIDED,
+    WITNESS,
     Claim,
     Deliverable,
     Lab,
@@ -21,6 +21,7 @@ from lab_utils.labs.spec import (
     Tolerance,
     Values,
     always,
+    named,
     sign,
 )
 
@@ -150,9 +151,7 @@ def metrics_of(weight: str, *, kl: Tolerance, mmd: Tolerance, most_units: Mappin
             Tolerance(relative=0.05),
         ),
     }
-    return {
-        f"beta{weight}.{name}": replace(one, title=f"KL weight {weight}: {one.title}") for name, one in found.items()
-    }
+    return named(f"beta{weight}", f"KL weight {weight}", found)
 
 
 METRICS = {
@@ -215,9 +214,6 @@ def colours_rule(v: Values) -> list[str]:
 
 def judge_rule(v: Values) -> list[str]:
     return ["judge", *(["chance"] if v["judge_balanced"] < 0.6 else []), "floor"]
-
-
-WITNESS = 0.9  # share of test images in which the detector must find a face to be heard
 
 
 def heard(v: Values) -> bool:

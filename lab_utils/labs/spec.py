@@ -19,6 +19,8 @@ BEATEN = "beaten"  # a figure, on the report's own data
 OTHER_DATA = "other data"  # a figure that was measured on other data than the report's: neither beaten nor missed
 NOT_RUN = "not run"
 
+WITNESS = 0.9  # share of test images in which the detector of faces must find one to be heard
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -51,6 +53,11 @@ class Metric:
             if f"{profile}/{source}" in self.targets:
                 return self.targets[f"{profile}/{source}"], False
         return self.targets.get(profile), bool(sources & FALLBACKS)
+
+
+def named(model: str, title: str, metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """The same metrics of one of several models: each name behind ``model.`` and each title behind ``title:``."""
+    return {f"{model}.{name}": replace(metric, title=f"{title}: {metric.title}") for name, metric in metrics.items()}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ConfigDict, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from lab_utils.labs.spec import OTHER_DATA, Claim, Deliverable, Lab, Metric, Reading, Tolerance, Values, always
+from lab_utils.labs.spec import OTHER_DATA, WITNESS, Claim, Deliverable, Lab, Metric, Reading, Tolerance, Values, always
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -274,9 +274,6 @@ TEST_ERROR = always(
 )
 
 
-WITNESS = 0.9  # share of real images in which the detector must find a face to be heard
-
-
 def prior(v: Values) -> Sequence[str]:
     detector = ["faces"] if v["real.faces_found"] >= WITNESS else ["no_faces"]
     if v["judge_balanced"] < CHANCE:
@@ -294,12 +291,10 @@ PRIOR = Reading(
     prior,
     {
         "faces": "The detector finds a face in {real.faces_found:.0%} of the test images, in "
-        "{vae.prior_faces_found:.0%} "
-        "of the samples from the prior and in {vae.faces_found:.0%} of those from the mixture; of the coursework's "
-        "network it is {plain_faces:.0%}.",
+        "{vae.prior_faces_found:.0%} of the samples from the prior and in {vae.faces_found:.0%} of those from the "
+        "mixture; of the coursework's network it is {plain_faces:.0%}.",
         "no_faces": "The detector finds a face in no more than {real.faces_found:.0%} of the test images themselves: "
-        "it does "
-        "not know such pictures, and what it finds in samples says nothing.",
+        "it does not know such pictures, and what it finds in samples says nothing.",
         "judge": "The judge reads {attribute} correctly in {judge_accuracy:.1%} of test images; the more frequent "
         "answer alone would be right in {majority:.1%}. Over all attributes its balanced accuracy is "
         "{judge_balanced:.1%} on average, where 50% is chance.",

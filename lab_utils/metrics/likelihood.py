@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lab_utils.clock import spend
 from lab_utils.data.batches import Prepare, Tensors, by_parts, parts
 from lab_utils.losses import LOG_2PI, kl_to_standard_normal, squared_error
+from lab_utils.metrics.latents import log_normal
 from lab_utils.models.vae import reparameterise
 from lab_utils.run import evaluating, noise
 
@@ -72,9 +73,8 @@ def rate_under(prior: nn.Module, mu: Tensor, log_var: Tensor, labels: Tensor, rn
 
     μ and log σ² are N×latent, labels N. Its mean over z is KL(q(z|x) ‖ p(z|y)).
     """
-    eps = noise(*mu.shape, rng)
-    log_q = -0.5 * (eps.square() + log_var + LOG_2PI).sum(1)
-    return log_q - prior.log_prob(reparameterise(mu, log_var, eps), labels)
+    z = reparameterise(mu, log_var, noise(*mu.shape, rng))
+    return log_normal(z, mu, log_var) - prior.log_prob(z, labels)
 
 
 @spend("metrics")
