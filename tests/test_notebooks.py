@@ -139,6 +139,12 @@ def test_every_deliverable_is_an_anchor(smoke, name):
     assert len(page.encode()) <= 2_000_000
 
 
+def test_no_cell_shows_the_value_of_its_last_line(smoke, name):
+    executed = nbformat.read(smoke / "notebooks" / f"{name}.ipynb", as_version=4)
+    for cell in executed.cells:
+        assert all(output.output_type != "execute_result" for output in cell.get("outputs", [])), cell.source
+
+
 def test_every_figure_has_alt_text_and_a_caption(smoke, name):
     executed = nbformat.read(smoke / "notebooks" / f"{name}.ipynb", as_version=4)
     figures = 0

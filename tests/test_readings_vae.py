@@ -19,6 +19,7 @@ PRIOR = {
     "attribute": "Male", "judge_accuracy": 0.95, "majority": 0.78, "judge_balanced": 0.8, "vae.fcd": 8.0,
     "prior_fcd": 9.0, "rebuilt_fcd": 7.0, "vae.fcd_ratio": 1.14, "real.faces_found": 0.98, "plain_faces": 0.5,
     "vae.faces_found": 0.99, "vae.prior_faces_found": 0.96,
+    "prior_kid": 0.2, "mixture_kid": 0.17, "rebuilt_kid": 0.15,
 }  # fmt: skip
 MAP = PRIOR | {
     "vae.tsne_trustworthiness": 0.79, "vae.knn_accuracy": 0.82, "vae.knn_accuracy.low": 0.79, "map_vote": 0.79,
@@ -60,6 +61,7 @@ CASES: dict[str, dict[str, dict]] = {
         "chance": PRIOR | {"judge_balanced": 0.59},
         "distances": PRIOR,
         "mended": PRIOR,
+        "undecided": PRIOR | {"prior_kid": 0.17},
         "not_mended": PRIOR | {"prior_fcd": 8.2},
         "able": PRIOR | {"vae.fcd_ratio": 1.31},
         "unable": PRIOR,
@@ -117,6 +119,8 @@ def test_no_case_is_of_a_sentence_that_there_is_not():
         ("code", CODE | {"vae.elbo_gain": -3.0}, {"gains"}),
         ("prior", PRIOR | {"real.faces_found": 0.2}, {"faces"}),
         ("prior", PRIOR | {"judge_balanced": 0.59}, {"able", "unable", "mended", "not_mended"}),
+        ("prior", PRIOR | {"vae.fcd_ratio": 1.34, "mixture_kid": 0.16}, {"able"}),
+        ("discussion", DISCUSSION | {"prior_kid": 0.17}, {"stray"}),
         ("floor", FLOOR | {"kl_plain": 32.0}, {"hidden"}),
         ("discussion", DISCUSSION | {"prior_fcd": 8.2}, {"stray"}),
         ("discussion", DISCUSSION | {"judge_balanced": 0.59}, {"stray"}),

@@ -278,13 +278,15 @@ def prior(v: Values) -> Sequence[str]:
     detector = ["faces"] if v["real.faces_found"] >= WITNESS else ["no_faces"]
     if v["judge_balanced"] < CHANCE:
         return [*detector, "judge", "chance", "distances"]
-    able = "able" if v["vae.fcd_ratio"] > 1.3 else "unable"
-    return [*detector, "judge", "distances", "mended" if codes_stray(v) else "not_mended", able]
+    nearer = "mended" if codes_stray(v) else "undecided" if v["vae.fcd"] < 0.95 * v["prior_fcd"] else "not_mended"
+    able = v["vae.fcd_ratio"] > 1.3 and v["kid_ratio"] > 1.1
+    return [*detector, "judge", "distances", nearer, "able" if able else "unable"]
 
 
 def codes_stray(v: Values) -> bool:
-    """Whether samples get closer to test images when they are drawn from where the codes lie."""
-    return v["judge_balanced"] >= CHANCE and v["vae.fcd"] < 0.95 * v["prior_fcd"]
+    """Whether samples get closer to test images, by both distances, when they are drawn from where the codes lie."""
+    nearer = v["vae.fcd"] < 0.95 * v["prior_fcd"] and v["mixture_kid"] < 0.95 * v["prior_kid"]
+    return v["judge_balanced"] >= CHANCE and nearer
 
 
 PRIOR = Reading(
@@ -299,16 +301,19 @@ PRIOR = Reading(
         "answer alone would be right in {majority:.1%}. Over all attributes its balanced accuracy is "
         "{judge_balanced:.1%} on average, where 50% is chance.",
         "chance": "That is so near to chance that its distances mean little.",
-        "distances": "In its features samples from the prior are {prior_fcd} away from the test images, those from the "
-        "mixture {vae.fcd}, and reconstructions {rebuilt_fcd}.",
+        "distances": "In its features the KID of samples from the prior is {prior_kid}, that of the mixture "
+        "{mixture_kid} and that of reconstructions {rebuilt_kid}; their FCDs are {prior_fcd}, {vae.fcd} and "
+        "{rebuilt_fcd}.",
         "mended": "So part of what the prior's samples lack is not the decoder's fault: the codes do not fill the "
         "prior.",
+        "undecided": "By FCD the mixture is nearer, by KID it is not: whether another sampler helps is not settled.",
         "not_mended": "So the codes fill the prior well enough, and another sampler hardly helps.",
-        "able": "Samples of the mixture are {vae.fcd_ratio:.2f} times as far off as reconstructions: the decoder can "
-        "draw better images than it is asked for.",
-        "unable": "Samples of the mixture are {vae.fcd_ratio:.2f} times as far off as reconstructions: most of what is "
-        "missing is missing in the decoder.",
+        "able": "Samples of the mixture are {vae.fcd_ratio:.2f} times as far off as reconstructions by FCD and "
+        "{kid_ratio:.2f} times by KID: the decoder can draw better images than it is asked for.",
+        "unable": "Samples of the mixture are {vae.fcd_ratio:.2f} times as far off as reconstructions by FCD and "
+        "{kid_ratio:.2f} times by KID: most of what is missing is missing in the decoder.",
     },
+    lambda v: {"kid_ratio": v["mixture_kid"] / v["rebuilt_kid"]},
 )
 
 
