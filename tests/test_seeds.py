@@ -455,7 +455,7 @@ def test_a_run_that_another_command_holds_is_waited_for(seeds, ran, monkeypatch,
 @pytest.fixture
 def command(tmp_path):
     """Start the command in a process of its own; each of its runs says so in ``ran``, with its seed and its kernel."""
-    for name in ("notebooks", "ran"):
+    for name in ("notebooks", "ran", "written"):
         (tmp_path / name).mkdir(exist_ok=True)
     (tmp_path / "stuck").touch()
     script = (
@@ -466,19 +466,28 @@ def command(tmp_path):
     )
     begins = (
         f"import os, time, uuid\nfrom pathlib import Path\nat = Path({str(tmp_path)!r})\n"
-        "(at / 'ran' / f'{SEED}-{uuid.uuid4()}').write_text(str(os.getpid()))\ntime.sleep(1)\n"
+        "written = at / 'written' / f'{SEED}-{uuid.uuid4()}'\nwritten.write_text(str(os.getpid()))\n"
+        "written.rename(at / 'ran' / written.name)\ntime.sleep(1)\n"  # whoever sees it finds it whole
         "while SEED == 1 and (at / 'stuck').exists():\n    time.sleep(0.05)"
     )
     nbformat.write(notebook(PARAMETERS, (begins,), (MEASURES,)), tmp_path / "notebooks/01_good.ipynb")
 
+    started = []
+
     def start(*arguments: str) -> subprocess.Popen:
         given = ["PROFILE=quick", "NB=1", *arguments]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-c", script, str(tmp_path), *given], cwd=ROOT, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
+        started.append(process)
+        return process
 
-    return start
+    yield start
+    for process in started:  # a test that failed leaves none behind
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 def begun(folder: Path) -> list[int]:
