@@ -51,6 +51,11 @@ def squared_error(mean: Tensor, x: Tensor) -> Tensor:
     return _sum((x - mean).square())
 
 
+def half_squared_error(mean: Tensor, x: Tensor) -> Tensor:
+    """½‖x − x̂‖² per image, N: a Gaussian decoder with σ = 1, without its constant."""
+    return 0.5 * squared_error(mean, x)
+
+
 def gaussian_nll(mean: Tensor, x: Tensor, variance: Tensor | float) -> Tensor:
     """−log N(x; x̂, σ²I) per image, N, with its constant; ``variance`` is σ², one number for all pixels."""
     pixels = x[0].numel()

@@ -7,6 +7,7 @@ from torch.distributions import Normal, kl_divergence
 
 from lab_utils import losses
 from lab_utils.metrics import latents
+from lab_utils.models.vae import reparameterise
 
 
 @pytest.fixture(autouse=True)
@@ -188,6 +189,24 @@ def test_the_density_of_a_code_is_that_of_torch_distributions():
     mu, log_var, z = normal(30, 3, seed=1), normal(30, 3, seed=2), normal(30, 3, seed=3)
     expected = torch.distributions.Normal(mu, (0.5 * log_var).exp()).log_prob(z).sum(1)
     torch.testing.assert_close(latents.log_normal(z, mu, log_var), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_parts_of_the_kl_add_up_and_each_is_nothing_where_it_should_be():
+    labels, seen_labels = torch.arange(60) % 3, torch.arange(90) % 3
+    own = normal(3, 2, seed=1), normal(3, 2, seed=2)  # one posterior for each label: the code tells the label alone
+    codes, seen = (tuple(t[of] for t in own) for of in (labels, seen_labels))
+    noise = normal(60, 2, seed=3)
+    information, gap = latents.kl_parts(seen, seen_labels, codes, labels, noise)
+    torch.testing.assert_close(information, torch.zeros(60), rtol=0, atol=1e-5)
+    z = reparameterise(*codes, noise)
+    log_p = latents.log_normal(z, torch.zeros(60, 2), torch.zeros(60, 2))
+    torch.testing.assert_close(information + gap, latents.log_normal(z, *codes) - log_p, rtol=1e-5, atol=1e-5)
+
+    # Points spread like the prior: hardly any gap, and all that a code tells is which image it is of.
+    codes, seen = ((normal(n, 2, seed=n), torch.full((n, 2), -4.0)) for n in (60, 3000))
+    information, gap = latents.kl_parts(seen, torch.zeros(3000), codes, torch.zeros(60), noise)
+    assert information.mean() > 3
+    assert information.mean() > 5 * gap.mean().abs()
 
 
 def test_a_density_on_a_grid_sums_to_one():

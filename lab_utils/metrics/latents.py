@@ -15,6 +15,7 @@ from torch import Tensor
 from lab_utils.clock import spend
 from lab_utils.losses import LOG_2PI, kl_to_standard_normal
 from lab_utils.metrics.mmd import unbiased_mmd
+from lab_utils.models.vae import reparameterise
 
 
 def active_units(mu: Tensor, threshold: float = 0.01) -> int:
@@ -132,6 +133,25 @@ def log_aggregate(z: Tensor, mu: Tensor, log_var: Tensor, batch: int = 500) -> T
         squares = part.square() @ precision.T - 2 * part @ (mu * precision).T + (mu.square() * precision).sum(1)
         found.append(torch.logsumexp(constant - 0.5 * squares, dim=1))
     return torch.cat(found).float()
+
+
+def kl_parts(
+    seen: tuple[Tensor, Tensor], seen_labels: Tensor, codes: tuple[Tensor, Tensor], labels: Tensor, noise: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Estimates of log q(z|x, c)/q(z|c) and log q(z|c)/p(z) at one z ~ q(z|x, c) for each image, N and N, in nats.
+
+    Their means are I(x; z|c) and E KL(q(z|c) ‖ p(z)). ``codes``, with labels N and standard normal noise N×latent, are
+    μ and log σ² of the images, N×latent each; q(z|c) is the mixture of the posteriors of the ``seen`` images of the
+    label, which are others.
+    """
+    (mu, log_var), (seen_mu, seen_log_var) = codes, seen
+    z = reparameterise(mu, log_var, noise)
+    log_q_label = torch.empty_like(z[:, 0])
+    for label in labels.unique():
+        own, others = labels == label, seen_labels == label
+        log_q_label[own] = log_aggregate(z[own], seen_mu[others], seen_log_var[others])
+    log_p = log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
+    return log_normal(z, mu, log_var) - log_q_label, log_q_label - log_p
 
 
 def density_on_grid(mu: Tensor, log_var: Tensor, grid: Tensor) -> Tensor:

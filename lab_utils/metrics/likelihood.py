@@ -114,6 +114,11 @@ def mean_images(model: nn.Module, z: Tensor, batch: int = 500) -> Tensor:
         return by_parts(lambda part: model.mean(model.decode(part)).clamp(0, 1), z, size=batch)
 
 
+def rebuilt(model: nn.Module, images: Tensor, prepare: Prepare) -> Tensor:
+    """:func:`mean_images` of uint8 images N×C×H×W at z = μ."""
+    return mean_images(model, posteriors(model, (images,), prepare)[0])
+
+
 def log_normal_ratio(z: Tensor, eps: Tensor, log_var: Tensor) -> Tensor:
     """log p(z) − log q(z|x, c) for z = μ + σε, per row: the constants ½ log 2π cancel."""
     log_prior = -0.5 * (z.square() + LOG_2PI).sum(1)
