@@ -256,3 +256,20 @@ def test_images_are_distorted_in_float32_whatever_surrounds_it(run):
         assert torch.equal(augment.distorted(x, run.rng("moves")), plain)
         half = augment.distorted(x.bfloat16(), run.rng("moves"))
     assert half.dtype == torch.float32
+
+
+def test_faces_are_retaken_by_little_and_stay_bytes(run, bar):
+    grey = torch.full((400, 3, 64, 64), 100, dtype=torch.uint8)
+    assert torch.equal(augment.retaken(grey, run.rng("order")), grey)  # what lies outside is as bright as the edge
+
+    bars = (150 * bar).round().byte().expand(-1, 3, -1, -1)
+    seen = augment.retaken(bars, run.rng("order"))
+    assert (seen.dtype, seen.shape) == (torch.uint8, bars.shape)
+    centre, angle = moments(seen[:, :1].float())
+    assert 0.3 < centre.abs().max() < 0.6  # pixels; 3 in 100 of half of 28 are 0.42
+    assert math.radians(2) < angle.abs().max() < math.radians(3.5)
+    ink = seen.float().sum((1, 2, 3)) / bars[0].float().sum()
+    assert 0.87 < ink.min() < 0.93  # smaller and larger
+    assert 1.07 < ink.max() < 1.13
+    assert len(seen.flatten(1).unique(dim=0)) == len(seen)  # each in its own way
+    assert torch.equal(seen, augment.retaken(bars, run.rng("order")))

@@ -49,13 +49,31 @@ def distorted(x: Tensor, rng: torch.Generator) -> Tensor:
 
 def moved(images: Tensor, rng: torch.Generator) -> Tensor:
     """Digits (uint8, N×1×H×W), each turned, scaled, sheared and shifted a little: a small set seen as a larger one."""
-    a, b, shear, *shift = 2 * torch.rand(5, len(images), generator=rng, device=images.device) - 1
-    angle, scale = 0.12 * a, 1 + 0.08 * b
+    return nudged(images, rng, angle=0.12, scale=0.08, shear=0.12, shift=0.06, beyond="zeros")
+
+
+def half_moved(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Digits (uint8, N×1×H×W), each :func:`moved` with probability one half."""
+    chosen = torch.rand(len(images), 1, 1, 1, generator=rng, device=images.device) < 0.5
+    return torch.where(chosen, moved(images, rng), images)
+
+
+def retaken(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Faces (uint8, N×3×H×W), each turned, scaled and shifted a little, as if the picture had been taken again."""
+    return nudged(images, rng, angle=0.05, scale=0.05, shear=0.0, shift=0.03, beyond="border")
+
+
+def nudged(
+    images: Tensor, rng: torch.Generator, angle: float, scale: float, shear: float, shift: float, beyond: str
+) -> Tensor:
+    """uint8 images, each moved by up to so many radians, shares of its size and of half its side."""
+    a, b, c, *at = 2 * torch.rand(5, len(images), generator=rng, device=images.device) - 1
+    turn, size = angle * a, 1 + scale * b
     rows = [
-        torch.stack([angle.cos() * scale, (0.12 * shear - angle.sin()) * scale, 0.06 * shift[0]], dim=1),
-        torch.stack([angle.sin() * scale, angle.cos() * scale, 0.06 * shift[1]], dim=1),
+        torch.stack([turn.cos() * size, (shear * c - turn.sin()) * size, shift * at[0]], dim=1),
+        torch.stack([turn.sin() * size, turn.cos() * size, shift * at[1]], dim=1),
     ]
-    return warped(images.float(), rows, "zeros").round().byte()
+    return warped(images.float(), rows, beyond).round().byte()
 
 
 def moved_if_few(images: Tensor) -> Augment | None:

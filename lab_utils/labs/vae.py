@@ -221,7 +221,7 @@ CODE = Reading(
         "test_higher": "Over the last {evaluate_every:plural step} the reconstruction term is {drift:,.0f} nats higher "
         "on test images than its mean over the training batches.",
         "test_lower": "Over the last {evaluate_every:plural step} the reconstruction term is {drift:,.0f} nats lower "
-        "on test images than its mean over the training batches, which met the earlier weights, too.",
+        "on test images than its mean over the training batches, which met the earlier weights, too, and moved images.",
         "test_alike": "Over the last {evaluate_every:plural step} the reconstruction term on test images equals its "
         "mean over the training batches to half a nat.",
         "gains": "The ELBO on test images is {vae.test_elbo:,.0f} nats, {vae.elbo_gain:,.0f} above the "
