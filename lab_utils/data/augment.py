@@ -59,7 +59,7 @@ def half_moved(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def retaken(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Faces (uint8, N×3×H×W), each turned, scaled and shifted a little, as if the picture had been taken again."""
+    """Photographs (uint8, N×3×H×W), each turned, scaled and shifted a little, as if it had been taken again."""
     return nudged(images, rng, angle=0.05, scale=0.05, shear=0.0, shift=0.03, beyond="border")
 
 
