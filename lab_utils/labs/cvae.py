@@ -64,7 +64,7 @@ PROFILES = {
     ),
     "quick": Settings(
         train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_steps=5760,
-        encoder_steps=1440, z20_steps=1440, evaluate_every=240, conv_steps=5250, conv_evaluate_every=750,
+        encoder_steps=2880, z20_steps=1440, evaluate_every=240, conv_steps=5250, conv_evaluate_every=750,
         conv_batch_size=80, prior_steps=1500, seeds=3, loss_steps=720, completion_steps=960, cas_steps=960,
         samples=10_000, importance_samples=100, checkpoint_every=500, log_every=10,
     ),
