@@ -218,12 +218,12 @@ CODE = Reading(
         "most_units": "Of the {latent} directions of the code {vae.active_units} are in use, nine in ten or more.",
         "few_units": "Of the {latent} directions of the code {vae.active_units} are in use; this training has not "
         "opened the others.",
-        "test_higher": "Over the last {evaluate_every:plural step} the reconstruction term is {drift:,.0f} nats higher "
-        "on test images than its mean over the training batches.",
-        "test_lower": "Over the last {evaluate_every:plural step} the reconstruction term is {drift:,.0f} nats lower "
-        "on test images than its mean over the training batches, which met the earlier weights, too.",
-        "test_alike": "Over the last {evaluate_every:plural step} the reconstruction term on test images equals its "
-        "mean over the training batches to half a nat.",
+        "test_higher": "In the end the reconstruction term is {drift:,.0f} nats higher on test images than on as many "
+        "training images.",
+        "test_lower": "In the end the reconstruction term is {drift:,.0f} nats lower on test images than on as many "
+        "training images: no sign of learning by heart.",
+        "test_alike": "In the end the reconstruction term on test images equals that on as many training images to "
+        "half a nat: no sign of learning by heart.",
         "gains": "The ELBO on test images is {vae.test_elbo:,.0f} nats, {vae.elbo_gain:,.0f} above the "
         "{pca.log_likelihood:,.0f} nats of log p(x) of the linear model that it began from.",
         "loses": "The ELBO on test images is {vae.test_elbo:,.0f} nats, {lost:,.0f} below the "
