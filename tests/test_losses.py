@@ -76,6 +76,12 @@ def test_gaussian_is_that_of_torch_distributions(images, logits, variance):
     torch.testing.assert_close(losses.gaussian_nll(logits, images, variance), expected)
 
 
+def test_half_the_squared_error_is_a_gaussian_without_its_constant(images, logits):
+    constant = 0.5 * 12 * math.log(2 * math.pi)
+    expected = losses.gaussian_nll(logits, images, 1.0) - constant
+    torch.testing.assert_close(losses.half_squared_error(logits, images), expected)
+
+
 def test_optimal_variance_is_a_minimum(images, logits):
     best = losses.optimal_gaussian_nll(logits, images).mean()
     variance = (images - logits).square().mean()

@@ -258,6 +258,15 @@ def test_images_are_distorted_in_float32_whatever_surrounds_it(run):
     assert half.dtype == torch.float32
 
 
+def test_half_of_the_digits_are_moved(run, bar):
+    digits = (255 * bar).round().byte()
+    seen = augment.half_moved(digits, run.rng("order"))
+    assert (seen.dtype, seen.shape) == (torch.uint8, digits.shape)
+    as_they_are = (seen == digits).flatten(1).all(1)
+    assert as_they_are.sum().item() == pytest.approx(200, abs=40)
+    assert len(seen[~as_they_are].flatten(1).unique(dim=0)) == (~as_they_are).sum()  # each in its own way
+
+
 def test_faces_are_retaken_by_little_and_stay_bytes(run, bar):
     grey = torch.full((400, 3, 64, 64), 100, dtype=torch.uint8)
     assert torch.equal(augment.retaken(grey, run.rng("order")), grey)  # what lies outside is as bright as the edge
