@@ -167,6 +167,13 @@ def test_what_cannot_be_published_is_one_line_and_leaves_the_set_alone(at, monke
     assert {path: path.read_bytes() for path in (at / "reports/published").rglob("*") if path.is_file()} == before
 
 
+def test_a_profile_that_not_every_lab_has_is_published_without_the_others(at, monkeypatch):
+    monkeypatch.setitem(LABS, "02_other", replace(LABS["02_other"], profiles={"smoke": Settings()}))
+    half(at, monkeypatch)
+    assert command(at, "publish") == 0
+    assert [*read_manifest(at / "reports/published" / SET).notebooks] == ["01_good"]
+
+
 def verification(at) -> BeautifulSoup:
     page = BeautifulSoup((at / "reports/verify" / SET / "index.html").read_text(), "html.parser")
     return page.find(id="verification").find_next_sibling("p").find_next_sibling("p").find_parent()

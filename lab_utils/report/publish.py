@@ -62,7 +62,8 @@ def set_name(manifest: Manifest) -> str:
 def obstacles(manifest: Manifest, places: Places) -> Iterator[str]:
     """Why a report cannot be published, the plainest reason first."""
     runs = manifest.notebooks
-    yield from (f"{name} has not run; make report" for name in places.labs if name not in runs)
+    missing = (name for name, lab in places.labs.items() if manifest.profile in lab.profiles and name not in runs)
+    yield from (f"{name} has not run; make report" for name in missing)
     yield from (f"{name}: {run.status}; make report" for name, run in runs.items() if run.status != "ok")
     for name, run in runs.items():
         if run.depends.parameters.get("CHANGES"):
