@@ -5,6 +5,7 @@ Images are N×C×H×W, arrays or tensors, uint8 or in [0, 1].
 
 import functools
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -300,8 +301,8 @@ def rate_distortion(
     left, right = fig.subplots(1, 2)
     left.plot(*zip(*predicted, strict=True), color="#444444", ls="--", lw=1.2, zorder=1, label="linear, in theory")
     left.plot(*zip(*swept.values(), strict=True), "o", color="black", ms=6, label="from the linear optimum")
-    for name, at in swept.items():
-        left.annotate(name, at, xytext=(0, -14), textcoords="offset points", ha="center", fontsize=8)
+    for (name, at), (ha, off) in zip(swept.items(), itertools.cycle([("left", (2, 7)), ("center", (0, -14))])):
+        left.annotate(name, at, xytext=off, textcoords="offset points", ha=ha, fontsize=8)  # by turns: they are near
     for at, colour in zip(points.values(), COLOURS, strict=False):
         left.plot(*at, "D", color=colour, ms=8)
     left.plot([], [], "D", color="#777777", label="from random weights, in their colours")
