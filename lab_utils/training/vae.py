@@ -14,10 +14,10 @@ from lab_utils.training.fit import Batches, History, Watching, fit
 from lab_utils.training.schedule import anneal, one_cycle_adamw
 from lab_utils.training.step import Scalars, Step, descend, detached
 
-Nll = Callable[..., Tensor]  # −log p(x|z) per image, N, from what the decoder gives and x, both N×C×H×W
+Nll = Callable[[Tensor, Tensor], Tensor]  # −log p(x|z) per image, N, from what the decoder gives and x, both N×C×H×W
 
 
-def of_mean(loss: Nll, mean: Callable[[Tensor], Tensor] = torch.sigmoid, **settings: float) -> Nll:
+def of_mean(loss: Callable[..., Tensor], mean: Callable[[Tensor], Tensor] = torch.sigmoid, **settings: float) -> Nll:
     """A loss of the mean image as one of what the decoder gives, of which ``mean`` makes it: for logits the sigmoid."""
     return lambda decoded, x: loss(mean(decoded), x, **settings)
 
