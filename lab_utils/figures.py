@@ -6,6 +6,7 @@ Images are N×C×H×W, arrays or tensors, uint8 or in [0, 1].
 import functools
 import io
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from lab_utils.clock import spend
 # Okabe and Ito's colours: told apart with any colour vision, and in grey.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 DPI = 144  # of the PNG; shown at 96 per inch, so that it stays sharp on dense screens
+GAP = 16  # pixels between two sheets of images
 COLOURS = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 STYLE = {
     "font.size": 10,
@@ -109,32 +111,66 @@ def grid(
     y_label: str = "",
     width: float = 6.5,
 ) -> Figure:
-    """A sheet of images, ``columns`` to a row, with row and column labels; a list of sets, one after the other."""
+    """A sheet of images, ``columns`` to a row, with row and column labels; a list of sets, one after the other.
+
+    As near to ``width`` inches as whole pixels allow (:func:`fit_to_pixels`).
+    """
     images = pixels(images)
-    rows = -(-len(images) // columns)
-    beside = 0.08 * max((len(str(label)) for label in row_labels), default=0) + (0.3 if y_label else 0)
-    above = (0.25 if len(column_labels) else 0) + (0.2 if x_label else 0)
-    cell = (width - beside) / columns * images.shape[2] / images.shape[3]
-    fig = Figure(figsize=(width, rows * cell + above + 0.05), layout="compressed")
+    fig = Figure(dpi=DPI, layout="none")
     ax = fig.add_subplot()
     draw_mosaic(ax, images, columns, row_labels, column_labels)
     ax.xaxis.set_label_position("top")
     ax.set_xlabel(x_label)
     ax.set_ylabel(y_label)
+    fit_to_pixels(fig, [[ax]], width)
     return fig
 
 
 @styled
 def panels(sheets: Mapping[str, Any], *, columns: int, across: int = 5, width: float = 6.5) -> Figure:
-    """Several titled sheets of images side by side, each with ``columns`` to a row."""
-    sheets = {title: pixels(images) for title, images in sheets.items()}
-    down = -(-len(sheets) // across)
-    rows = max(-(-len(images) // columns) for images in sheets.values())
-    fig = Figure(figsize=(width, down * ((width / across - 0.1) * rows / columns + 0.42)))
-    for ax, (title, images) in zip(fig.subplots(down, across, squeeze=False).flat, sheets.items(), strict=False):
-        draw_mosaic(ax, images, columns)
+    """Several titled sheets of images side by side, each with ``columns`` to a row, about ``width`` inches together."""
+    fig = Figure(dpi=DPI, layout="none")
+    axes = fig.subplots(-(-len(sheets) // across), across, squeeze=False)
+    for ax, (title, images) in zip(axes.flat, sheets.items(), strict=False):
+        draw_mosaic(ax, pixels(images), columns)
         ax.set_title(title, loc="center")
+    for ax in axes.flat[len(sheets) :]:
+        ax.remove()
+    fit_to_pixels(fig, [[ax for ax in row if ax.figure] for row in axes], width)
     return fig
+
+
+def fit_to_pixels(fig: Figure, axes: Sequence[Sequence[Axes]], width: float) -> None:
+    """Lay sheets of images out in rows so that each pixel of an image becomes as many whole pixels of the figure.
+
+    Other factors would make some pixels of a face wider than others. The factor is the same for all sheets, at least
+    two, and the one with which the widest row comes nearest to ``width`` inches; what is written beside a sheet keeps
+    its size.
+    """
+    sides = [[tuple(reversed(ax.images[0].get_array().shape[:2])) for ax in row] for row in axes]
+    factor = max(2, round(width * DPI / max(sum(wide for wide, _ in row) for row in sides)))
+    boxes, across, down = {}, 0, 0
+    for row, sizes in zip(axes, sides, strict=True):
+        x, lowest = 0, down
+        for ax, (wide, tall) in zip(row, sizes, strict=True):
+            left, below, right, above = margin(ax, fig)
+            boxes[ax] = (x + left, down + above, factor * wide, factor * tall)
+            x += left + factor * wide + right + GAP
+            lowest = max(lowest, down + above + factor * tall + below)
+        across, down = max(across, x - GAP), lowest + GAP
+    down -= GAP
+    fig.set_size_inches(across / DPI, down / DPI)
+    for ax, (left, top, wide, tall) in boxes.items():
+        ax.set_position([left / across, 1 - (top + tall) / down, wide / across, tall / down])
+        ax.set_aspect("auto")  # the box has the shape of the sheet
+
+
+def margin(ax: Axes, fig: Figure) -> tuple[int, int, int, int]:
+    """Whole pixels that is written on beside an axes: left, below, right, above."""
+    fig.draw_without_rendering()
+    box, all_of_it = ax.get_window_extent(), ax.get_tightbbox()
+    beside = (box.x0 - all_of_it.x0, box.y0 - all_of_it.y0, all_of_it.x1 - box.x1, all_of_it.y1 - box.y1)
+    return tuple(math.ceil(max(0.0, size)) + 2 for size in beside)
 
 
 @styled
@@ -226,19 +262,20 @@ def plane(images: Any, *, ticks: Sequence[float], points: Any) -> Figure:
     ``points``, codes N×2, are laid over it; those that lie beyond it are drawn at its edge.
     """
     images, side = pixels(images), len(ticks)
-    fig = Figure(figsize=(6.0, 6.0), layout="compressed")
+    fig = Figure(dpi=DPI, layout="none")
     ax = fig.add_subplot()
     draw_mosaic(ax, images, side)
     step, centre = images.shape[-1] + 1, (images.shape[-1] - 1) / 2
     place = np.interp(array(points), ticks, np.arange(side))  # between the values of ``ticks``
     x, y = centre + step * place[:, 0], centre + step * (side - 1 - place[:, 1])
     ax.scatter(x, y, s=22, color=ORANGE, edgecolors="white", linewidths=0.8, label="a test image")
-    fig.legend(loc="outside upper right", fontsize=9)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2, fontsize=9)
     shown = range(0, side, max(1, (side - 1) // 4))
     ax.set_xticks([centre + step * i for i in shown], [f"{ticks[i]:.1f}" for i in shown])
     ax.set_yticks([centre + step * i for i in shown], [f"{ticks[side - 1 - i]:.1f}" for i in shown])
     ax.tick_params(top=False, labeltop=False, bottom=False, labelbottom=True)
     ax.set(xlabel="z₁", ylabel="z₂")
+    fit_to_pixels(fig, [[ax]], 5.6)
     return fig
 
 
@@ -282,6 +319,35 @@ def scatter(points: Any, marked: Any, names: tuple[str, str]) -> Figure:
         ax.scatter(*chosen.T, s=14, color=colour, marker=marker, alpha=0.75, linewidths=0, label=label)
     ax.set(xticks=[], yticks=[], xlabel="t-SNE, no units", aspect="equal")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=1.6)
+    return fig
+
+
+@styled
+def fields(maps: Mapping[str, Any], axis: Any) -> Figure:
+    """Titled maps of probabilities over the plane side by side, K×K each, rows from below; ``axis`` is K positions."""
+    axis = array(axis)
+    fig = Figure(figsize=(8.2, 3.6))
+    axes = np.ravel(fig.subplots(1, len(maps), sharey=True))
+    for ax, (title, values) in zip(axes, maps.items(), strict=True):
+        edges = (axis[0], axis[-1], axis[0], axis[-1])
+        drawn = ax.imshow(array(values), origin="lower", extent=edges, cmap="cividis", vmin=0, vmax=1)
+        ax.set_title(title)
+        ax.grid(False)
+    fig.colorbar(drawn, ax=axes.tolist(), label='probability of "real"', shrink=0.85)
+    return fig
+
+
+@styled
+def clouds(sets: Mapping[str, Any], centres: Any) -> Figure:
+    """For each set of points, N×2, a titled plot, with a ring around each of the ``centres``, M×2."""
+    fig = Figure(figsize=(8.2, 8.2 / len(sets) + 0.35))
+    for ax, (title, points) in zip(
+        np.ravel(fig.subplots(1, len(sets), sharex=True, sharey=True)), sets.items(), strict=True
+    ):
+        ax.plot(*array(points).T, ".", color=BLUE, ms=2.5, alpha=0.5)
+        ax.plot(*array(centres).T, "o", mfc="none", mec=RED, ms=9)
+        ax.set(aspect="equal", xlim=(-1.7, 1.7), ylim=(-1.7, 1.7), xticks=[], yticks=[])
+        ax.set_title(title, fontsize=9)
     return fig
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 from weakref import WeakSet
@@ -28,6 +28,10 @@ class Run:
     def rng(self, purpose: str) -> torch.Generator:
         """A random stream of its own for each purpose (see :func:`rng`)."""
         return rng(self.seed, purpose, self.device)
+
+    def seeds(self, n: int) -> list["Run"]:
+        """The same with this seed and the next ones, n in all: what is compared over seeds begins with this run's."""
+        return [replace(self, seed=self.seed + i) for i in range(n)]
 
     def noise(self, n: int, dimensions: int, purpose: str) -> Tensor:
         """Standard normal noise, n×dimensions, the same for equal seed and purpose."""

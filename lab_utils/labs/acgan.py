@@ -1,12 +1,27 @@
 """Notebook 05: its settings, what it delivers and measures, and what is said of its numbers."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import ConfigDict, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from lab_utils.labs.spec import Comparison, Deliverable, Lab, Metric, Reading, Tolerance, Values
+from lab_utils.labs.spec import (
+    FAILS,
+    HOLDS,
+    PARTLY,
+    UNDECIDED,
+    Claim,
+    Comparison,
+    Deliverable,
+    Lab,
+    Metric,
+    Reading,
+    Tolerance,
+    Values,
+    sign,
+)
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -21,7 +36,9 @@ class Settings:
     batch_size: PositiveInt
     steps: PositiveInt
     evaluate_every: PositiveInt  # steps
-    trial_steps: PositiveInt  # of the experiment on collusion; the model above is compared as it was after so many
+    trial_width: PositiveInt  # of the networks of the experiment on collusion
+    trial_steps: PositiveInt  # of each of its trainings
+    trial_seeds: PositiveInt  # SEED and the next ones
     class_weight: PositiveFloat  # of the classification loss beside the game's
     pairs: PositiveInt  # of samples with an attribute off and on, for each attribute
     cas_steps: PositiveInt  # the judge's architecture trained on samples alone
@@ -31,32 +48,39 @@ class Settings:
 
 PROFILES = {
     "smoke": Settings(
-        train_images=400, test_images=200, side=32, noise=100, width=8, batch_size=20, steps=60,
-        evaluate_every=20, trial_steps=20, class_weight=3.0, pairs=100, cas_steps=6, checkpoint_every=2, log_every=2,
+        train_images=400, test_images=200, side=32, noise=100, width=8, batch_size=20, steps=60, evaluate_every=20,
+        trial_width=8, trial_steps=20, trial_seeds=2, class_weight=3.0, pairs=100, cas_steps=6, checkpoint_every=2,
+        log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, side=32, noise=100, width=32, batch_size=32,
-        steps=2569, evaluate_every=367, trial_steps=734, class_weight=3.0, pairs=1000, cas_steps=366,
-        checkpoint_every=100, log_every=10,
+        train_images=12_000, test_images=10_000, side=64, noise=100, width=24, batch_size=16, steps=6000,
+        evaluate_every=1000, trial_width=16, trial_steps=600, trial_seeds=3, class_weight=3.0, pairs=1000,
+        cas_steps=366, checkpoint_every=200, log_every=20,
+    ),
+    "long": Settings(
+        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=18_000,
+        evaluate_every=2000, trial_width=16, trial_steps=1500, trial_seeds=3, class_weight=3.0, pairs=1000,
+        cas_steps=732, checkpoint_every=200, log_every=20,
     ),
     "full": Settings(
-        train_images=40_000, test_images=10_000, side=64, noise=100, width=128, batch_size=64,
-        steps=9375, evaluate_every=625, trial_steps=1875, class_weight=3.0, pairs=1000, cas_steps=5000,
-        checkpoint_every=1000, log_every=10,
+        train_images=40_000, test_images=10_000, side=64, noise=100, width=64, batch_size=32, steps=30_000,
+        evaluate_every=2000, trial_width=64, trial_steps=2000, trial_seeds=3, class_weight=3.0, pairs=1000,
+        cas_steps=5000, checkpoint_every=1000, log_every=20,
     ),
 }  # fmt: skip
 
 
 DELIVERABLES = {
     "acgan.1": Deliverable("Architecture and settings"),
-    "acgan.2": Deliverable("Learning curves, each term apart"),
+    "acgan.2": Deliverable("Learning curves, each term apart", ("acgan.g_loss_middle", "acgan.g_loss_end")),
     "acgan.3": Deliverable(
-        "Ten pairs: the same noise, the attribute off and on", ("acgan.flip_rate", "acgan.other_attribute_agreement")
+        "Ten pairs: the same noise, the attribute off and on",
+        ("acgan.flip_rate", "acgan.agreement_share", "acgan.faces_found"),
     ),
     "acgan.4": Deliverable("The attribute from off to on in steps", ("acgan.diversity_ratio",)),
     "acgan.5": Deliverable(
         "The class head trained on fakes: collusion",
-        ("acgan.attribute_accuracy", "acgan.real_ceiling", "acgan.accuracy_ratio"),
+        ("acgan.attribute_accuracy", "acgan.real_ceiling", "acgan.head_gap_fair", "acgan.head_gap_taught"),
     ),
     "acgan.6": Deliverable("Discussion", ("acgan.fcd", "acgan.cas")),
 }
@@ -74,39 +98,68 @@ METRICS = {
         Tolerance(relative=0.01),
         higher_is_better=True,
     ),
-    "acgan.accuracy_ratio": Metric(
-        "Balanced accuracy of the judge, samples over real test images",
-        "ratio",
-        Tolerance(relative=0.05),
-        higher_is_better=True,
-        targets={"quick": 0.92, "full": 0.97},
+    "acgan.attribute_error": Metric(
+        "Balanced accuracy of the judge on samples and on real test images: how far apart",
+        "fraction",
+        Tolerance(absolute=0.03),
+        higher_is_better=False,
+        targets={"quick/photographs": 0.05, "long/photographs": 0.03},
     ),
     "acgan.flip_rate": Metric(
         "Pairs from one noise that the judge reads as asked, off and on",
         "fraction",
         Tolerance(absolute=0.05),
         higher_is_better=True,
-        targets={"quick": 0.8, "full": 0.95},
+        targets={"quick/photographs": 0.94, "long/photographs": 0.96},
     ),
     "acgan.other_attribute_agreement": Metric(
-        "Other attributes that the judge reads the same in both images of a pair",
-        "fraction",
-        Tolerance(absolute=0.05),
+        "Other attributes that the judge reads the same in both images of a pair", "fraction", Tolerance(absolute=0.05)
+    ),
+    "acgan.agreement_share": Metric(
+        "Agreement of the other attributes in a pair, from that of strangers (0) to what the data allow (1)",
+        "ratio",
+        Tolerance(absolute=0.2),
         higher_is_better=True,
-        targets={"quick": 0.8, "full": 0.85},
+        targets={"quick/photographs": 0.9, "long/photographs": 0.95},
     ),
     "acgan.fcd": Metric(
         "FCD to test images of samples asked for the attributes of those",
         "squared distance",
         Tolerance(relative=0.3),
         higher_is_better=False,
+        targets={"quick/photographs": 4.0, "long/photographs": 2.8},
     ),
+    "acgan.faces_found": Metric(
+        "Samples in which a detector finds a face",
+        "fraction",
+        Tolerance(absolute=0.03),
+        higher_is_better=True,
+        targets={"quick/photographs": 0.95, "long/photographs": 0.97},
+    ),
+    "real.faces_found": Metric("Test images in which a detector finds a face", "fraction", Tolerance(absolute=0.001)),
+    **{
+        f"acgan.{key}_{when}": Metric(f"{title}, {part} third of training", unit, Tolerance(relative=0.5, absolute=0.1))
+        for when, part in {"middle": "middle", "end": "last"}.items()
+        for key, title, unit in (
+            ("g_loss", "G's whole loss", "nats"),
+            ("g_class", "G's class loss, before its weight", "nats/attribute"),
+            ("d_lead", "Mean logit of real images above that of fakes", "logits"),
+        )
+    },
+    **{
+        f"acgan.head_gap_{key}": Metric(
+            f"D's class head less the judge on samples, head trained on {where}: mean of the seeds",
+            "fraction",
+            Tolerance(absolute=0.05),
+        )
+        for key, where in {"fair": "real images", "taught": "fakes, too"}.items()
+    },
     "acgan.diversity_ratio": Metric(
         "Diversity within a condition: mean distance of two samples over that of two real images",
         "ratio",
         Tolerance(relative=0.15),
         higher_is_better=True,
-        targets={"quick": 0.8, "full": 0.9},
+        targets={"quick": 0.8, "long": 0.8, "full": 0.9},
     ),
     "acgan.cas": Metric(
         "Balanced accuracy on real test images of a classifier trained on samples",
@@ -189,10 +242,11 @@ CURVES = Reading(
 
 
 def control(v: Values) -> list[str]:
-    ratio, agree, strangers = v["acgan.accuracy_ratio"], v["agree"], v["strangers"]
-    said = ["near_chance"] * (v["acgan.real_ceiling"] < CHANCE) + ["asked"]
-    said += ["easier" if ratio > 1.01 else "alike" if ratio > 0.99 else "harder", "rest"]
-    said += ["much" if agree > (1 + strangers) / 2 else "part" if agree > strangers + 0.01 else "nothing"]
+    right, real = v["acgan.attribute_accuracy"], v["acgan.real_ceiling"]
+    agree, strangers = v["others"], v["strangers"]
+    said = ["near_chance"] * (real < CHANCE) + ["asked"]
+    said += ["easier" if right > real + 0.01 else "alike" if right >= real - 0.01 else "harder", "rest"]
+    said += ["more" if agree > v["attainable"] + 0.01 else "part" if agree > strangers + 0.01 else "nothing"]
     if "moved" not in v:
         return [*said, "unseen"]
     if v["moved_share"] < 0.1:
@@ -216,14 +270,14 @@ CONTROL = Reading(
     {
         "near_chance": "**At this budget the judge is near chance, so that what it reads means little.**",
         "asked": "On samples the judge reads what was asked for with a balanced accuracy of "
-        "{acgan.attribute_accuracy:.1%}, {acgan.accuracy_ratio:.2f} times that on real images.",
+        "{acgan.attribute_accuracy:.1%}, on real images of {acgan.real_ceiling:.1%}.",
         "easier": "Samples are easier to read than real images, which does not make them better faces.",
         "alike": "Samples are about as easy to read as real images.",
         "harder": "Samples are harder to read than real images.",
-        "rest": "When {first} is switched, {agree:.1%} of the other readings stay as they were; between strangers "
-        "{strangers:.1%} agree.",
-        "much": "Pairs keep much of the rest.",
-        "part": "Pairs keep part of the rest.",
+        "rest": "When {first} is switched, {others:.1%} of the other readings stay as they were; between strangers "
+        "{strangers:.1%} agree, and the data allow {attainable:.1%}.",
+        "more": "So pairs agree as much as the data allow, or more: what a judge reads is more regular than labels.",
+        "part": "Pairs keep part of what they could.",
         "nothing": "Pairs share no more than strangers do.",
         "unseen": "The judge reads no other attribute well enough to say what changes with {first}.",
         "unmoved": "No other attribute that the judge can read changes often with {first}.",
@@ -235,6 +289,59 @@ CONTROL = Reading(
         "and {moved_with:.0%} of those with it.",
     },
     moved,
+)
+
+
+def strong_discriminator(v: Values) -> list[str]:
+    rise = sign(v["acgan.g_loss_end"] - v["acgan.g_loss_middle"], 0.05 * max(0.5, abs(v["acgan.g_loss_middle"])))
+    gain = sign(v["acgan.d_lead_end"] - v["acgan.d_lead_middle"], 0.05 * abs(v["acgan.d_lead_middle"]))
+    if rise <= 0:
+        return ["thirds", "falls" if rise else "level"]
+    worse = v["fcd_end"] > 1.05 * v["fcd_middle"]
+    return ["thirds", "no_lead" if gain < 1 else "worse" if worse else "strong"]
+
+
+STRONG_DISCRIMINATOR = Reading(
+    strong_discriminator,
+    {
+        "thirds": "G's whole loss goes from {acgan.g_loss_middle:.2f} to {acgan.g_loss_end:.2f}, and in it the class "
+        "loss from {acgan.g_class_middle:.2f} to {acgan.g_class_end:.2f} nats before its weight. D's lead, the mean "
+        "logit of real images less that of fakes, goes from {acgan.d_lead_middle:.2f} to {acgan.d_lead_end:.2f}; the "
+        "FCD was {fcd_middle} midway and is {fcd_end} at the end.",
+        "strong": "So G's loss rises while D gains, and the images did not get worse.",
+        "worse": "So G's loss rises while D gains, but the images got worse, too.",
+        "no_lead": "So G's loss rises, but D does not gain.",
+        "level": "In G's loss that is a near-tie, so there is no rise to explain.",
+        "falls": "So G's loss does not rise; it falls.",
+    },
+)
+
+
+def comes_with(v: Values) -> list[str]:
+    said = ["regions", "flat" if v["regions"]["most"] < 0.03 else "clear"]
+    return said + (["readings"] if v["changes_with"] else ["no_readings"])
+
+
+def named_changes(v: Values) -> dict[str, Any]:
+    """The attributes that the judge can read and that change in a tenth of the pairs or more, with how often."""
+    readable = [name for name, value in ceilings(v).items() if value >= CHANCE and name != v["first"]]
+    shares = {name: v["changed"][v["names"].index(name)] for name in readable}
+    order = sorted((name for name in shares if shares[name] >= 0.1), key=shares.__getitem__, reverse=True)
+    found = {"changes_with": [f"{name} ({shares[name]:.0%})" for name in order[:4]]}
+    return found | {f"region_{key}": value for key, value in v["regions"].items()}
+
+
+COMES_WITH = Reading(
+    comes_with,
+    {
+        "regions": "On average over the pairs the picture changes most {region_most_at}, by {region_most:.1%} of the "
+        "range of a pixel, and least {region_least_at}, by {region_least:.1%}.",
+        "clear": "That is what an eye sees in the difference above.",
+        "flat": "That is little: no part of the face changes in the same way in all pairs.",
+        "readings": "Readings that change most often with {first}: {changes_with:list}.",
+        "no_readings": "Of what the judge can read nothing changes in a tenth of the pairs.",
+    },
+    named_changes,
 )
 
 
@@ -272,21 +379,27 @@ STEPS = Reading(
 
 
 def collusion(v: Values) -> list[str]:
-    gap, before = v["gap_taught"] / 100, v["gap_fair"] / 100
-    more, early = gap > max(0.05, before + 0.03), max(v["head_taught"], v["head_fair"]) < CHANCE
-    more_real = v["judge_taught"] >= v["judge_fair"] + 0.02
-    verdict = ("partly_real" if more_real else "collusion") if more else "early" if early else "none"
-    said = ["ended"] * bool(v.get("fakes_ended")) + ["taught", "fair", verdict]
-    return said + ["pleased"] * (before > 0.03) + ["loss"]
+    """Each seed has a pair of trainings; a verdict wants all of them to agree."""
+    pairs = list(zip(v["fair"], v["taught"], strict=True))  # of head, judge and the head's loss
+    verdicts = {seed_verdict(fair[:2], taught[:2]) for fair, taught in pairs}
+    verdict = verdicts.pop() if len(verdicts) == 1 else "seeds_differ"
+    pleased = min(head - judged for head, judged, _ in v["fair"]) > 0.03
+    return ["ended"] * bool(v.get("fakes_ended")) + ["taught", "fair", verdict] + ["pleased"] * pleased + ["loss"]
+
+
+def seed_verdict(fair: Sequence[float], taught: Sequence[float]) -> str:
+    """What one pair of trainings shows, from what head and judge read as asked in either."""
+    before, after = fair[0] - fair[1], taught[0] - taught[1]
+    if after > max(0.05, before + 0.03):
+        return "partly_real" if taught[1] >= fair[1] + 0.02 else "collusion"
+    return "early" if max(fair[0], taught[0]) < CHANCE else "none"
 
 
 def gaps(v: Values) -> dict[str, float]:
-    """What head and judge read as asked where the head learned from real images, and where from fakes, too.
-
-    With the gap between the two, in points.
-    """
+    """Means over the seeds of what head and judge read as asked, and of the head's loss, for either way to train it."""
     found = {}
-    for name, head, judged, loss in zip(("fair", "taught"), v["heads"], v["judged"], v["head_losses"], strict=True):
+    for name in ("fair", "taught"):
+        head, judged, loss = (sum(column) / len(v[name]) for column in zip(*v[name], strict=True))
         found |= {f"head_{name}": head, f"judge_{name}": judged, f"head_loss_{name}": loss}
         found[f"gap_{name}"] = 100 * (head - judged)
     return found
@@ -295,17 +408,18 @@ def gaps(v: Values) -> dict[str, float]:
 COLLUSION = Reading(
     collusion,
     {
-        "ended": "**Training on fakes ended early:** {fakes_ended}.",
-        "taught": "The head that learned from fakes, too, reads {head_taught:.1%} of its generator's images as asked, "
-        "the judge {judge_taught:.1%}.",
+        "ended": "**A training ended early:** {fakes_ended:list}.",
+        "taught": "The heads that learned from fakes, too, read {head_taught:.1%} of their generators' images as "
+        "asked, the judge {judge_taught:.1%}, means of {trial_seeds:plural seed}.",
         "fair": "Where the head learned from real images only, it is {head_fair:.1%} and {judge_fair:.1%}.",
-        "collusion": "In this pair of trainings that is what collusion looks like: trained on fakes the head reports "
-        "more success than the outsider sees.",
-        "partly_real": "Trained on fakes the head reports more success. Part of it is real: the outsider sees more, "
-        "too, but not as much more.",
+        "collusion": "That is what collusion looks like, with every seed: trained on fakes the head reports more "
+        "success than the outsider sees.",
+        "partly_real": "With every seed the head that was trained on fakes reports more success. Part of it is real: "
+        "the outsider sees more, too, but not as much more.",
         "early": "Neither head reads the orders from its generator's images yet: it is too early to tell.",
         "none": "Trained on fakes the head flatters its generator hardly more than the other, or no more. These "
         "numbers show no collusion at this budget, which does not make the rule a safe one.",
+        "seeds_differ": "The seeds do not agree on whether the head that was trained on fakes flatters its generator.",
         "pleased": "The head that never learned from a fake also reads {gap_fair:.0f} points more as asked than the "
         "judge does: a generator finds what pleases the one who pays it.",
         "loss": "On these pairs the head's own loss is {head_loss_fair} nats after learning from real images and "
@@ -340,7 +454,7 @@ def best_and_worst(v: Values) -> dict[str, Any]:
     flips = dict(zip(v["told"], v["flip_rates"], strict=True))
     best, worst = max(flips, key=flips.__getitem__), min(flips, key=flips.__getitem__)
     found = {"best": best, "best_flips": flips[best], "worst": worst, "worst_flips": flips[worst]}
-    return found | {"worst_ceiling": ceilings(v).get(worst)} | {"trials": min(v["steps"], v["trial_steps"])} | gaps(v)
+    return found | {"worst_ceiling": ceilings(v).get(worst)} | gaps(v)
 
 
 DISCUSSION = Reading(
@@ -364,7 +478,7 @@ DISCUSSION = Reading(
         "{acgan.fcd}, that of training images {floor}.\n\n",
         "whom": "**Whom to believe?** On samples the class head's accuracy less the judge's is {gap_taught:+.1f} "
         "points where the head was trained on fakes, and {gap_fair:+.1f} where it was not, both after "
-        "{trials:plural step}. A number from inside the game is not a measurement.",
+        "{trial_steps:plural step}. A number from inside the game is not a measurement.",
     },
     best_and_worst,
 )
@@ -373,12 +487,24 @@ READINGS = {
     "told": TOLD,
     "judge": JUDGE,
     "curves": CURVES,
+    "strong_discriminator": STRONG_DISCRIMINATOR,
     "control": CONTROL,
+    "comes_with": COMES_WITH,
     "steps": STEPS,
     "collusion": COLLUSION,
     "gradient": GRADIENT,
     "discussion": DISCUSSION,
 }
+
+CLAIMS = (
+    Claim(
+        "G's loss rises at the end because D is strong.",
+        "C",
+        STRONG_DISCRIMINATOR,
+        {"strong": HOLDS, "worse": PARTLY, "no_lead": PARTLY, "level": UNDECIDED, "falls": FAILS},
+        shown=("05/acgan.2",),
+    ),
+)
 
 COMPARISONS = {
     "gan_acgan": Comparison(
@@ -396,5 +522,6 @@ LAB = Lab(
     deliverables=DELIVERABLES,
     metrics=METRICS,
     readings=READINGS,
+    claims=CLAIMS,
     comparisons=COMPARISONS,
 )

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lab_utils.data.batches import to_unit
+
 
 def by_code_and_noise(sheet: Tensor) -> tuple[float, float]:
     """How much a pixel changes from one value of a code to the next, and from one draw of noise to the next.
@@ -14,6 +16,23 @@ def by_code_and_noise(sheet: Tensor) -> tuple[float, float]:
     absolute differences, in [0, 1]; after the last comes the first.
     """
     return tuple((sheet - sheet.roll(1, dim)).abs().mean().item() for dim in (1, 0))
+
+
+class Means(NamedTuple):
+    """Of each value of a code the mean image, and where it differs from the mean of all; lists of C×S×S in [0, 1]."""
+
+    faces: list[Tensor]
+    differences: list[Tensor]  # grey is no difference
+
+
+def means_by_code(images: Tensor, code: Tensor, k: int, gain: float = 3.0) -> Means:
+    """The means of images (uint8, N×C×S×S) by their code (int64, N, of k values), and ``gain`` times what is special.
+
+    Each is 1×C×S×S.
+    """
+    means = [to_unit(images[code == value]).mean(0, keepdim=True) for value in range(k)]
+    middle = torch.cat(means).mean(0, keepdim=True)
+    return Means(means, [(0.5 + gain * (one - middle)).clamp(0, 1) for one in means])
 
 
 def brightness_change(before: Tensor, after: Tensor, squares: int = 8) -> Tensor:

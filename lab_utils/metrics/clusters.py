@@ -24,13 +24,13 @@ def confusion(codes: Tensor, labels: Tensor, k: int, classes: int) -> np.ndarray
 
 
 @spend("metrics")
-def codes_read(discriminator: nn.Module, images: Tensor, size: int, batch: int = 1000) -> Tensor:
-    """The categorical code that the head ``code`` reads from each image, N (int64); images uint8 N×C×S×S.
+def codes_read(discriminator: nn.Module, images: Tensor, size: int, head: str = "code", batch: int = 1000) -> Tensor:
+    """The categorical code that a head, ``code``, reads from each image, N (int64); images uint8 N×C×S×S.
 
     ``size`` is the number of its values: the first so many logits of the head.
     """
     with evaluating(discriminator):
-        logits = by_parts(lambda part: discriminator(to_signed(part))["code"], images, size=batch)
+        logits = by_parts(lambda part: discriminator(to_signed(part))[head], images, size=batch)
     return logits[:, :size].argmax(1)
 
 
@@ -64,14 +64,18 @@ class CodeScores(NamedTuple):
 
 
 def code_scores(
-    discriminator: nn.Module, known: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], k: int
+    discriminator: nn.Module,
+    known: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    k: int,
+    head: str = "code",
 ) -> CodeScores:
     """Codes of ``test``, each assigned to one of as many classes, k, by the images of ``known``.
 
     Both are images (uint8, N×C×S×S) and labels (int64, N); no image should be in both.
     """
-    classes = assignment(codes_read(discriminator, known[0], k), known[1], k, k)
-    codes = codes_read(discriminator, test[0], k)
+    classes = assignment(codes_read(discriminator, known[0], k, head), known[1], k, k)
+    codes = codes_read(discriminator, test[0], k, head)
     table = confusion(codes, test[1], k, k)[classes.argsort().cpu().numpy()]
     return CodeScores(assigned_right(codes, test[1], classes), codes, classes, table)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import torch
+from scipy.optimize import linear_sum_assignment
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -105,6 +106,11 @@ def attributes_read(judge: nn.Module, images: Tensor, batch: int = 500) -> Tenso
     return by_parts(read, images, size=batch)
 
 
+def none_of(judge: nn.Module, images: Tensor, columns: Sequence[int]) -> Tensor:
+    """1 for an image in which a judge reads none of the attributes in ``columns``, else 0, N; images as above."""
+    return (attributes_read(judge, images)[:, list(columns)].sum(1) == 0).float()
+
+
 class JudgeScores(NamedTuple):
     """How far a judge of attributes is to be trusted, on real images: a value for each attribute, K, in [0, 1]."""
 
@@ -149,6 +155,34 @@ def others_agree(off: Tensor, on: Tensor, column: int) -> Tensor:
     """
     same = (off == on).float()
     return (same.sum(1) - same[:, column]) / (same.shape[1] - 1)
+
+
+class Coupled(NamedTuple):
+    """Rows of a table of attributes in pairs, n×K each: without one of the attributes, and with it."""
+
+    without: Tensor
+    having: Tensor
+
+
+@spend("metrics")
+def coupled(table: Tensor, column: int, n: int, rng: torch.Generator) -> Coupled:
+    """n pairs of rows of a table N×K of 0 and 1, one without and one with the attribute in ``column``, else alike.
+
+    Rows of either kind are drawn as often as they occur, and paired so that as few of the other attributes as possible
+    differ (optimal assignment): of all couplings of p(others | off) and p(others | on) the one with the largest
+    expected agreement. What the data hardly ever combine is then changed together, and nothing else.
+    """
+    sides = []
+    for value in (0, 1):
+        rows = table[table[:, column] == value]
+        sides.append(rows[torch.randint(len(rows), (n,), generator=rng, device=table.device)])
+    rows, partners = linear_sum_assignment(torch.cdist(*sides, p=1).cpu().numpy())
+    return Coupled(sides[0][torch.from_numpy(rows)], sides[1][torch.from_numpy(partners)])
+
+
+def attainable_agreement(table: Tensor, column: int, n: int, rng: torch.Generator) -> Tensor:
+    """Share of the other attributes on which :func:`coupled` rows agree, n: no faithful generator has a larger mean."""
+    return others_agree(*coupled(table, column, n, rng), column)
 
 
 class PairReadings(NamedTuple):

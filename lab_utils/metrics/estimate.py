@@ -20,6 +20,11 @@ def mean_estimate(values: Tensor) -> dict[str, Any]:
     return {"value": float(array.mean()), "n": len(array), "interval": [float(low), float(high)]}
 
 
+def over_seeds(values: Sequence[float], n: int) -> dict[str, Any]:
+    """What a page measures of one number from each of some seeds: their mean with its range; each of n images."""
+    return {"value": sum(values) / len(values), "n": n, "range": [min(values), max(values)], "seeds": len(values)}
+
+
 def of_seeds(values: Sequence[Tensor]) -> dict[str, Any]:
     """What a page measures of per-image values N from each of some seeds, as arguments of its ``measure``.
 

@@ -128,6 +128,34 @@ def sharpness_ratio(samples: Tensor, real: Tensor) -> float:
     return (laplacian_variance(samples).mean() / laplacian_variance(real).mean()).item()
 
 
+@spend("metrics")
+def log_spectrum(images: Tensor) -> Tensor:
+    """Log of the mean power of the luminance at each spatial frequency, S/2 values for 1 to S/2 waves across the side.
+
+    Images N×C×S×S, uint8 or float in [0, 1], each less its mean and under a Hann window, without which the step from
+    one edge to the opposite one would count as detail. Power is averaged over images and over directions: frequencies
+    are taken together that round to the same number of waves.
+    """
+    side = images.shape[-1]
+    window = torch.hann_window(side, periodic=False, dtype=torch.float64, device=images.device)
+    power = 0
+    for part in images.split(500):
+        x = luminance(part)[:, 0]
+        x = (x - x.mean((1, 2), keepdim=True)) * window * window[:, None]
+        power = power + torch.fft.fft2(x).abs().square().sum(0)
+    waves = torch.fft.fftfreq(side, d=1 / side, dtype=torch.float64, device=images.device)
+    ring = torch.hypot(waves, waves[:, None]).round()
+    return torch.stack([(power[ring == k] / len(images)).mean().log() for k in range(1, side // 2 + 1)])
+
+
+def spectrum_distance(images: Tensor, real: Tensor) -> float:
+    """Mean absolute difference of two sets' :func:`log_spectrum`, in nats: 0.7 is half or twice the power.
+
+    Blur lowers the high frequencies, grain and checkerboards raise them; either counts.
+    """
+    return (log_spectrum(images) - log_spectrum(real)).abs().mean().item()
+
+
 def beside(judge: nn.Module, images: Tensor, real: Tensor) -> dict[str, Tensor | float]:
     """Images N×C×H×W beside real ones, M×C×H×W, in several measures; uint8 or float in [0, 1].
 

@@ -1,6 +1,7 @@
 """Principal components of a split: the best linear code of as many dimensions, by which an autoencoder is read."""
 
 import math
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from lab_utils.clock import spend
 from lab_utils.data.batches import to_unit
 from lab_utils.losses import LOG_2PI
+from lab_utils.models.gan import LinearGenerator
 from lab_utils.models.vae import PPCA
 
 ROUNDS = 3  # of subspace iteration
@@ -20,17 +22,26 @@ def fit_pca(images: Tensor, components: int, rng: torch.Generator) -> tuple[Tens
     Randomised subspace iteration (Halko, Martinsson and Tropp 2011, algorithm 4.4) with twice as many directions as
     asked for: only one part of the split is float at a time, so that 200,000 images need little memory.
     """
-    parts = images.split(1000)
-    mean = sum(to_unit(part).sum(0).double() for part in parts).flatten() / len(images)
-    mean = mean.float()
-    width = min(2 * components, len(images), len(mean))
-    basis = torch.randn(len(mean), width, generator=rng, device=images.device)
+    mean = mean_image(images)
+    rows = lambda: (centred(part, mean) for part in images.split(1000))  # noqa: E731
+    return mean, principal(rows, len(mean), min(2 * components, len(images)), rng)[:, :components]
+
+
+def mean_image(images: Tensor) -> Tensor:
+    """The mean of uint8 images N×C×H×W, in [0, 1] and flattened to D."""
+    total = sum(to_unit(part).sum(0).double() for part in images.split(1000))
+    return (total.flatten() / len(images)).float()
+
+
+def principal(rows: Callable[[], Iterable[Tensor]], size: int, width: int, rng: torch.Generator) -> Tensor:
+    """The first ``width`` principal directions, size×width, of ``rows()``: parts of a table of mean 0, each M×size."""
+    basis = torch.randn(size, min(width, size), generator=rng, device=rng.device)
     for _ in range(ROUNDS):
         basis = torch.linalg.qr(basis).Q
-        basis = sum(centred(part, mean).T @ (centred(part, mean) @ basis) for part in parts)
+        basis = sum(part.T @ (part @ basis) for part in rows())
     # Rotate the subspace so that its columns are the components, largest variance first.
     directions, _, _ = torch.linalg.svd(basis, full_matrices=False)
-    return mean, directions[:, :components]
+    return directions
 
 
 @spend("metrics")
@@ -60,6 +71,34 @@ def log_likelihood(ppca: PPCA, images: Tensor) -> Tensor:
         distance = (along / variances).sum(1) + beside / ppca.noise
         found.append(-0.5 * (pixels * LOG_2PI + log_determinant + distance))
     return torch.cat(found)
+
+
+RIDGE = 1.0  # image, which keeps conditions apart that always go together
+
+
+@spend("metrics")
+def fit_linear_generator(
+    images: Tensor, noise: int, rng: torch.Generator, conditions: Tensor | None = None
+) -> LinearGenerator:
+    """The best linear generator of uint8 images N×C×H×W from so many dimensions of noise, then ``conditions`` N×K.
+
+    What conditions say of an image is their ridge regression; the noise moves it along the principal components of what
+    they leave open, each with its standard deviation. Images in [−1, 1].
+    """
+    mean = mean_image(images)
+    c = torch.zeros(len(images), 0, device=images.device) if conditions is None else conditions.float()
+    told = c - c.mean(0)
+    parts = list(zip(images.split(1000), told.split(1000), strict=True))
+    products = sum((part.T @ centred(x, mean)).double() for x, part in parts)
+    weights = torch.linalg.solve((told.T @ told).double() + RIDGE * torch.eye(c.shape[1]).to(told), products).float()
+
+    def rest() -> Iterable[Tensor]:
+        return (centred(x, mean) - part @ weights for x, part in parts)
+
+    directions = principal(rest, len(mean), min(2 * noise, len(images)), rng)[:, :noise]
+    deviations = (sum((x @ directions).double().square().sum(0) for x in rest()) / len(images)).sqrt().float()
+    moves = torch.cat([(directions * deviations).T, weights])
+    return LinearGenerator(2 * (mean - c.mean(0) @ weights) - 1, 2 * moves)
 
 
 def linear_optimum(ppca: PPCA, beta: float) -> PPCA:

@@ -40,6 +40,23 @@ def roughness(losses: Sequence[float]) -> float:
     return float(values.diff().std(ddof=0) / (2**0.5 * values.std(ddof=0)))
 
 
+def of_discriminator(curves: Sequence[pd.DataFrame]) -> dict[str, list[float]]:
+    """Of D's loss in each of several trainings: ``end``, its mean over the last third; ``swing``, in the last fifth;
+    ``roughness``, over the second half. Each curve has a column ``discriminator``.
+    """
+    losses = [curve["discriminator"] for curve in curves]
+    return {
+        "end": [float(loss.iloc[-max(1, len(loss) // 3) :].mean()) for loss in losses],
+        "swing": [swing(loss.iloc[-max(1, len(loss) // 5) :]) for loss in losses],
+        "roughness": [roughness(loss.iloc[len(loss) // 2 :]) for loss in losses],
+    }
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Spearman's, in [−1, 1]; NaN where one of the two does not move."""
+    return float(pd.Series(a, dtype=float).corr(pd.Series(b, dtype=float), "spearman"))
+
+
 def first_below(values: Sequence[float], share: float) -> float | None:
     """How far into a training, in [0, 1], a curve first falls below a share of its start; None if it never does."""
     array = np.asarray(values, dtype=float)

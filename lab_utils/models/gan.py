@@ -1,6 +1,8 @@
 """One generator and one discriminator trunk with heads, for GAN, AC-GAN and InfoGAN (Radford et al. 2016)."""
 
 from collections.abc import Mapping
+from itertools import chain, pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +10,10 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from lab_utils.config import LabError
-from lab_utils.models.layers import smallest
+from lab_utils.models.layers import Norm, image_norm, smallest, up
 
 NORMS = ("batch", "spectral", "none")  # of a discriminator
+BEYOND = 1.05  # how far an image may leave [−1, 1], so that black and white are within reach
 
 
 class Generator(nn.Module):
@@ -20,29 +23,51 @@ class Generator(nn.Module):
     ``width`` before the last. Side 64 at width 128 is the coursework's: 4×4×1024, 512, 256, 128, 3.
     """
 
-    def __init__(self, inputs: int, width: int = 128, side: int = 64, channels: int = 3):
+    def __init__(self, inputs: int, width: int = 128, side: int = 64, channels: int = 3, norm: Norm = nn.BatchNorm2d):
         super().__init__()
         self.inputs = inputs
         low, doublings = smallest(side)
-        wide = width * 2 ** (doublings - 1)
-        layers = [
-            nn.Linear(inputs, wide * low * low),
-            nn.Unflatten(1, (wide, low, low)),
-            nn.BatchNorm2d(wide),
-            nn.ReLU(),
-        ]
-        for _ in range(doublings - 1):
-            layers += [
-                nn.ConvTranspose2d(wide, wide // 2, 4, stride=2, padding=1),
-                nn.BatchNorm2d(wide // 2),
-                nn.ReLU(),
-            ]
-            wide //= 2
-        self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(wide, channels, 4, stride=2, padding=1), nn.Tanh())
+        wide = [width * 2**i for i in range(doublings)][::-1]  # 8w, 4w, 2w, w
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, wide[0] * low * low), nn.Unflatten(1, (wide[0], low, low)), norm(wide[0]), nn.ReLU(),
+            *chain.from_iterable(up(*pair, norm) for pair in pairwise(wide)),
+            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1), nn.Tanh(),
+        )  # fmt: skip
 
     def forward(self, z: Tensor) -> Tensor:
         """Inputs N×inputs to images N×channels×side×side in [−1, 1], the range of the tanh."""
         return self.layers(z)
+
+
+class LinearGenerator(NamedTuple):
+    """The zeroth generator: images m + uW, flattened to D, in [−1, 1] or a little beyond, for inputs u.
+
+    With standard normal noise for u and W = Λ^½Vᵀ it draws eigenfaces, the best linear-Gaussian model of the images.
+    """
+
+    mean: Tensor  # m, D
+    directions: Tensor  # W, inputs×D
+
+
+class GeneratorFromLinear(Generator):
+    """A generator that begins as a linear one, and learns what that leaves out.
+
+    G(u) = m + uW + conv(u), cut off a little beyond [−1, 1] in place of a tanh. The last layer of the convolutional
+    part begins at zero, so that the first images are those of ``start``; all of it is trained. Each image is normalised
+    by itself: under batch norm it would depend on others, and an average of weights would lack statistics of its own.
+    """
+
+    def __init__(self, start: LinearGenerator, width: int = 128, side: int = 64, channels: int = 3):
+        super().__init__(len(start.directions), width, side, channels, image_norm)
+        self.layers = self.layers[:-1]  # no tanh
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+        self.linear = nn.ParameterDict({"mean": start.mean.clone(), "directions": start.directions.clone()})
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Inputs N×inputs to images N×channels×side×side within ±1.05."""
+        image = self.layers(z)
+        return (image + (self.linear["mean"] + z @ self.linear["directions"]).view(image.shape)).clamp(-BEYOND, BEYOND)
 
 
 class Discriminator(nn.Module):

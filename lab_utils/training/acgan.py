@@ -1,7 +1,7 @@
 """What AC-GAN adds to the game: attributes beside the noise, and a head that reads them (Odena et al. 2017)."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lab_utils.clock import spend
-from lab_utils.data.batches import by_parts, to_signed
-from lab_utils.metrics.control import balanced_accuracy
-from lab_utils.metrics.fidelity import as_bytes
+from lab_utils.data.batches import Tensors, by_parts, to_signed
+from lab_utils.metrics.changes import extremes
+from lab_utils.metrics.control import Coupled, PairReadings, balanced_accuracy, read_pairs
+from lab_utils.metrics.fidelity import as_bytes, fcd
 from lab_utils.run import evaluating
 from lab_utils.training.conditions import Condition, Logits
 from lab_utils.training.gan import Gan, samples
@@ -52,21 +53,26 @@ def attributes(columns: Sequence[int], rng: torch.Generator, weight: float, on_f
 # Pairs: the same noise with an attribute off and on
 
 
-def asked(noise: Tensor, requests: Tensor, k: int, value: float) -> Tensor:
-    """What the generator is given: noise N×d, and requests N×K of which the k-th is set to 0, 1 or between."""
-    c = requests.clone()
-    c[:, k] = value
-    return given(noise, c)
+def make_pairs(gan: Gan, noise: Tensor, requests: Coupled) -> list[Tensor]:
+    """Images of the same noise, N×d, asked for without an attribute and with it: twice N×3×S×S, uint8."""
+    return [as_bytes(samples(gan, given(noise, wanted))) for wanted in requests]
 
 
-def make_pairs(gan: Gan, noise: Tensor, requests: Tensor, k: int) -> list[Tensor]:
-    """Images of the same noise without the k-th attribute and with it: twice N×3×S×S, uint8."""
-    return [as_bytes(samples(gan, asked(noise, requests, k, value))) for value in (0, 1)]
+def steps(gan: Gan, noise: Tensor, requests: Coupled, shares: Sequence[float]) -> Iterator[Tensor]:
+    """Images of the same noise, N×3×S×S in [0, 1], for each of some shares of the way from off (0) to on (1)."""
+    return (samples(gan, given(noise, torch.lerp(*requests, share))) for share in shares)
 
 
-def steps(gan: Gan, noise: Tensor, requests: Tensor, k: int, shares: Sequence[float]) -> Iterator[Tensor]:
-    """Images of the same noise, N×3×S×S in [0, 1], for each of some shares of the k-th attribute (0: off, 1: on)."""
-    return (samples(gan, asked(noise, requests, k, share)) for share in shares)
+def change_by_region(off: Tensor, on: Tensor, squares: int = 4) -> dict[str, Any]:
+    """Where the images of pairs, N×3×S×S in [0, 1], change most and least: areas of squares×squares, with how much.
+
+    The mean over pairs first, so that what changes differently in each does not count; then the mean size of the change
+    over the pixels and channels of an area, in [0, 1].
+    """
+    change = (on - off).mean(0).abs().mean(0)
+    areas = F.avg_pool2d(change[None, None], len(change) // squares)[0, 0]
+    found = extremes(areas)
+    return {key: f"at the {value}" if key.endswith("_at") else value for key, value in found._asdict().items()}
 
 
 # What the class head says of images: a reader from inside the game
@@ -98,7 +104,53 @@ def head_on_pairs(gan: Gan, off: Tensor, on: Tensor, k: int) -> HeadReadings:
     return HeadReadings(right, (F.softplus(without) + F.softplus(-having)) / 2)
 
 
+class Examined(NamedTuple):
+    """What pairs of a generator look like and how they are read, an entry for each attribute told."""
+
+    pairs: list[list[Tensor]]  # see make_pairs
+    judge: list[PairReadings]
+    head: list[HeadReadings]
+    head_on_real: Tensor  # balanced accuracy of the class head on real images, K
+    fcd: float  # of samples that are asked for what the real images have
+
+
+def examine(
+    gan: Gan, judge: nn.Module, noise: Tensor, requests: Sequence[Coupled], columns: Sequence[int], real: Tensors
+) -> Examined:
+    """Pairs for each attribute told (``columns`` of the table), and what the judge and the class head read of them.
+
+    ``noise`` N×d is that of all pairs, ``requests`` what is asked for in either half, ``real`` test images (uint8) and
+    their whole table of attributes.
+    """
+    images, table = real
+    pairs = [make_pairs(gan, noise, rows) for rows in requests]
+    told = table[:, list(columns)]
+    like_real = given(noise[torch.arange(len(told), device=noise.device) % len(noise)], told)
+    return Examined(
+        pairs,
+        [read_pairs(judge, *both, j) for both, j in zip(pairs, columns, strict=True)],
+        [head_on_pairs(gan, *both, k) for k, both in enumerate(pairs)],
+        head_accuracy(gan, images, told),
+        fcd(judge, samples(gan, like_real), images),
+    )
+
+
 # What a training left behind
+
+
+def thirds(curve: pd.DataFrame, weight: float) -> dict[str, tuple[float, int]]:
+    """Means over the middle and the last third of a training, with how many points they are of.
+
+    ``g_loss``, the generator's whole loss; ``g_class``, the class loss in it, nats/attribute before its weight;
+    ``d_lead``, the mean logit of real images above that of fakes.
+    """
+    third, found = len(curve) // 3, {}
+    for when, part in {"middle": curve.iloc[third:-third], "end": curve.iloc[-third:]}.items():
+        mean = part.mean()
+        values = {"g_loss": mean["generator"] + mean["class"], "g_class": mean["class"] / weight}
+        values["d_lead"] = mean["real"] - mean["fake"]
+        found |= {f"{name}_{when}": (float(value), len(part)) for name, value in values.items()}
+    return found
 
 
 Lines = dict[str, tuple[pd.Series, pd.Series]]  # named curves: steps and values

@@ -23,7 +23,6 @@ class Condition:
     read: Callable[[Logits, Tensor], dict[str, Tensor]]
     of_real: Callable[..., Tensor] | None = None  # None: real images teach the heads nothing
     on_fakes: bool = False  # whether fake images teach the discriminator's heads, too; the generator always hears them
-    view: Callable[[Tensor], Tensor] | None = None  # what the heads see of a fake image; None: all of it
     rng: torch.Generator | None = None  # None: nothing is drawn
 
 

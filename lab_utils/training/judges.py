@@ -15,19 +15,18 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from filelock import FileLock
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lab_utils import config, sources
 from lab_utils.data.augment import moved_if_few, noisy
 from lab_utils.data.batches import by_parts, faces_to_device, to_device, to_unit
-from lab_utils.files import digest, write_whole
+from lab_utils.files import digest
 from lab_utils.metrics.control import judge_scores, logits_of
 from lab_utils.metrics.fidelity import as_bytes, fcd
 from lab_utils.run import Run, device_name, start
-from lab_utils.training import checkpoint
 from lab_utils.training.classifier import DIGITS, FACES, train_classifier
+from lab_utils.training.kept import made_once
 
 SEED = 0  # whatever the seed of a run
 THREADS = 2  # likewise: another number of threads would round otherwise
@@ -50,26 +49,18 @@ def judge(run: Run, kind: str, images: Tensor, labels: Tensor, profile: str, cac
     recipe = DIGITS if kind == "digits" else FACES
     arguments = {} if kind == "digits" else {"attributes": labels.shape[1], "side": images.shape[-1]}
     path = cache / f"{recipe.name.replace(' ', '-')}-{key(run, images, labels, steps)}.safetensors"
-    if not there(path):
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.stem}.lock")):
-            if not there(path):  # which another process may have made meanwhile
-                augment = moved_if_few(images) if kind == "digits" else None
-                with threads(THREADS):
-                    model = train_classifier(
-                        run, recipe.name, images, labels, steps, recipe, augment=augment, **arguments
-                    )
-                write_whole(path, save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
-                return model
+
+    def make() -> bytes:
+        augment = moved_if_few(images) if kind == "digits" else None
+        with threads(THREADS):
+            trained = train_classifier(run, recipe.name, images, labels, steps, recipe, augment=augment, **arguments)
+        return save({name: tensor.contiguous() for name, tensor in trained.state_dict().items()})
+
+    if made_once(path, make):
+        print(f"{recipe.name}: from the cache ({path.name})")
     model = run.build(f"{recipe.name} weights", recipe.make, **arguments)
     model.load_state_dict(load_file(path, device=str(run.device)))
-    print(f"{recipe.name}: from the cache ({path.name})")
     return model.eval()
-
-
-def there(path: Path) -> bool:
-    """Whether a judge is in the cache that may be loaded."""
-    return path.exists() and not checkpoint.made_before(path)
 
 
 def examples(loaded: Any, kind: str, images: Tensor, profile: str) -> tuple[Tensor, Tensor]:
