@@ -2,9 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tqdm import tqdm
+
+WIDTH = 96  # characters of a line on a page
 
 
 def in_jupyter() -> bool:
@@ -17,6 +19,29 @@ def in_jupyter() -> bool:
 def watched() -> bool:
     """Whether anybody does: in JupyterLab, or at a terminal."""
     return sys.stderr.isatty() or in_jupyter()
+
+
+def in_words(row: Mapping[str, float]) -> str:
+    """Numbers of a stretch by name; those of training, whose names begin with ``train_``, come after one "train"."""
+    of_training = {name.removeprefix("train_"): value for name, value in row.items() if name.startswith("train_")}
+    others = {name: value for name, value in row.items() if not name.startswith("train_")}
+    parts = ["train", *named(of_training)] if of_training else []
+    return "  ".join([*parts, *named(others)])
+
+
+def named(row: Mapping[str, float]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {value:.2f}" for name, value in row.items()]
+
+
+def wrapped(text: str) -> str:
+    """A line in as many as a page has room for, broken between two numbers; what follows the first is indented."""
+    lines, line = [], ""
+    for part in text.split("  "):
+        if line and len(line) + 2 + len(part) > WIDTH:
+            lines, line = [*lines, line], f"   {part}"
+        else:
+            line = f"{line}  {part}" if line else part
+    return "\n".join([*lines, line])
 
 
 class Watch:
@@ -37,9 +62,9 @@ class Watch:
 
     def stretch(self, row: dict[str, float], preview: Callable[[], object] | None) -> None:
         """Say how a stretch of steps went; ``preview()`` draws a figure, a :class:`matplotlib.figure.Figure`."""
-        numbers = "  ".join(f"{k.replace('_', ' ')} {v:.2f}" for k, v in row.items() if k not in ("step", "epoch"))
+        numbers = in_words({k: v for k, v in row.items() if k not in ("step", "epoch")})
         if not self.live:
-            print(f"{self.name}: step {row['step']:,}/{self.steps:,}  {numbers}", flush=True)
+            print(wrapped(f"{self.name}: step {row['step']:,}/{self.steps:,}  {numbers}"), flush=True)
             return
         self.bar.set_postfix_str(numbers)
         if preview is not None:

@@ -74,8 +74,8 @@ PROFILES = {
         **of_vae("smoke"), checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=7000,
-        evaluate_every=700, arm_width=16, arm_batch_size=16, arm_steps=600, arm_seeds=3, toy_steps=2000, toy_seeds=5,
+        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=8000,
+        evaluate_every=800, arm_width=16, arm_batch_size=16, arm_steps=600, arm_seeds=3, toy_steps=2000, toy_seeds=5,
         **of_vae("quick"), checkpoint_every=200, log_every=20,
     ),
     "long": Settings(
@@ -373,7 +373,7 @@ def alike(pairs: Sequence[tuple[float, float]]) -> int:
 
 def steadier(v: Values) -> Sequence[str]:
     measures = {"swing": "deviation_tie", "roughness": "roughness_tie"}
-    signs = [alike(list(zip(*v["steadiness"][key], strict=True))) for key in measures]  # DCGAN's, then WGAN-GP's
+    signs = [alike(list(zip(*v[f"{key}_by_seed"], strict=True))) for key in measures]  # DCGAN's, then WGAN-GP's
     verdict = {HOLDS: "by_both", PARTLY: "by_one", FAILS: "by_neither", UNDECIDED: "undecided"}[all_of(signs)]
     return ["deviation", "roughness", verdict, *ties(signs, measures.values())]
 
@@ -684,8 +684,8 @@ READINGS = {
             "draws few faces well has a good density and a poor coverage.",
         },
         lambda v: {
-            "smallest": min(min(each) for each in v["fcd_by_seed"].values()),
-            "largest": max(max(each) for each in v["fcd_by_seed"].values()),
+            "smallest": min(min(v["fcd_by_seed"][key]) for key in OF_FCD),
+            "largest": max(max(v["fcd_by_seed"][key]) for key in OF_FCD),
         },
     ),
 }

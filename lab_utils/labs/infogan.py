@@ -66,8 +66,8 @@ PROFILES = {
         digit_reader_steps=2, checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, side=64, noise=100, width=24, batch_size=16, steps=4000,
-        code_weight=1.0, evaluate_every=500, train_digits=60_000, test_digits=10_000, digit_noise=62, digit_width=32,
+        train_images=12_000, test_images=10_000, side=64, noise=100, width=24, batch_size=16, steps=6000,
+        code_weight=1.0, evaluate_every=1000, train_digits=60_000, test_digits=10_000, digit_noise=62, digit_width=32,
         digit_batch_size=128, digit_steps=600, digit_evaluate_every=200, plain_digit_steps=400, continuous_weight=0.3,
         neighbours=10, agreement_weight=2.0, compared_digits=20_000, group_steps=1000, seeds=1, reader_images=5_000,
         reader_steps=156, digit_reader_steps=66, checkpoint_every=100, log_every=10,
@@ -310,7 +310,7 @@ TWO_WAY = Reading(
 def rule_thirteen_way(v: Values) -> list[str]:
     seen = "seen" if v["infogan_faces13.code_effect"] >= 0.3 else "faint"
     narrow = ["narrow"] if v["infogan_faces13.diversity"] < 0.7 else []
-    light = ["light"] if v["column_lightest"] - v["column_darkest"] > LIGHT else []
+    light = ["light"] if max(v["column_light"]) - min(v["column_light"]) > LIGHT else []
     return ["change", seen, *narrow, "columns", *light]
 
 
@@ -322,11 +322,14 @@ THIRTEEN_WAY = Reading(
         "seen": "So what the code does can be seen beside what the noise does.",
         "faint": "The code does much less than the noise.",
         "narrow": "But at equal code samples are much more alike than real faces are.",
-        "columns": "The mean brightness of a column, on a scale from 0 to 1, runs from {column_darkest:.2f} to "
+        "columns": "The mean brightness of a value's faces, on a scale from 0 to 1, runs from {column_darkest:.2f} to "
         "{column_lightest:.2f}.",
         "light": "Brightness is a part of what this code sets.",
     },
-    lambda v: dict(zip(("by_code", "by_noise"), v["code13_change"], strict=True)),
+    lambda v: (
+        dict(zip(("by_code", "by_noise"), v["code13_change"], strict=True))
+        | {"column_darkest": min(v["column_light"]), "column_lightest": max(v["column_light"])}
+    ),
 )
 
 

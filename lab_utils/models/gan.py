@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from lab_utils.config import LabError
-from lab_utils.models.layers import Norm, image_norm, smallest, up
+from lab_utils.models.layers import smallest, up
 
 NORMS = ("batch", "spectral", "none")  # of a discriminator
 BEYOND = 1.05  # how far an image may leave [−1, 1], so that black and white are within reach
@@ -23,14 +23,14 @@ class Generator(nn.Module):
     ``width`` before the last. Side 64 at width 128 is the coursework's: 4×4×1024, 512, 256, 128, 3.
     """
 
-    def __init__(self, inputs: int, width: int = 128, side: int = 64, channels: int = 3, norm: Norm = nn.BatchNorm2d):
+    def __init__(self, inputs: int, width: int = 128, side: int = 64, channels: int = 3):
         super().__init__()
         self.inputs = inputs
         low, doublings = smallest(side)
         wide = [width * 2**i for i in range(doublings)][::-1]  # 8w, 4w, 2w, w
         self.layers = nn.Sequential(
-            nn.Linear(inputs, wide[0] * low * low), nn.Unflatten(1, (wide[0], low, low)), norm(wide[0]), nn.ReLU(),
-            *chain.from_iterable(up(*pair, norm) for pair in pairwise(wide)),
+            nn.Linear(inputs, wide[0] * low * low), nn.Unflatten(1, (wide[0], low, low)),
+            nn.BatchNorm2d(wide[0]), nn.ReLU(), *chain.from_iterable(up(*pair) for pair in pairwise(wide)),
             nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1), nn.Tanh(),
         )  # fmt: skip
 
@@ -53,12 +53,11 @@ class GeneratorFromLinear(Generator):
     """A generator that begins as a linear one, and learns what that leaves out.
 
     G(u) = m + uW + conv(u), cut off a little beyond [−1, 1] in place of a tanh. The last layer of the convolutional
-    part begins at zero, so that the first images are those of ``start``; all of it is trained. Each image is normalised
-    by itself: under batch norm it would depend on others, and an average of weights would lack statistics of its own.
+    part begins at zero, so that the first images are those of ``start``; all of it is trained.
     """
 
     def __init__(self, start: LinearGenerator, width: int = 128, side: int = 64, channels: int = 3):
-        super().__init__(len(start.directions), width, side, channels, image_norm)
+        super().__init__(len(start.directions), width, side, channels)
         self.layers = self.layers[:-1]  # no tanh
         nn.init.zeros_(self.layers[-1].weight)
         nn.init.zeros_(self.layers[-1].bias)
