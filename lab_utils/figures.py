@@ -324,13 +324,18 @@ def scatter(points: Any, marked: Any, names: tuple[str, str]) -> Figure:
 
 @styled
 def fields(maps: Mapping[str, Any], axis: Any) -> Figure:
-    """Titled maps of probabilities over the plane side by side, K×K each, rows from below; ``axis`` is K positions."""
+    """Titled maps of probabilities over the plane side by side: K² values each, the first axis slowest.
+
+    ``axis`` is the K positions along either.
+    """
     axis = array(axis)
     fig = Figure(figsize=(8.2, 3.6))
     axes = np.ravel(fig.subplots(1, len(maps), sharey=True))
     for ax, (title, values) in zip(axes, maps.items(), strict=True):
         edges = (axis[0], axis[-1], axis[0], axis[-1])
-        drawn = ax.imshow(array(values), origin="lower", extent=edges, cmap="cividis", vmin=0, vmax=1)
+        drawn = ax.imshow(
+            array(values).reshape(len(axis), -1).T, origin="lower", extent=edges, cmap="cividis", vmin=0, vmax=1
+        )
         ax.set_title(title)
         ax.grid(False)
     fig.colorbar(drawn, ax=axes.tolist(), label='probability of "real"', shrink=0.85)

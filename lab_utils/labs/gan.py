@@ -538,7 +538,7 @@ READINGS = {
             "no_faces": "The detector of faces knows no such faces: it finds one in {real.faces_found:.1%} of the test "
             "images themselves, so that it is not heard here.",
             "begun": "The linear generator had an FCD of {linear.fcd}, the GAN has {gan.fcd}; other real images have "
-            "{real.fcd}.",
+            "{real_fcd}.",
             "better": "What the game has added to eigenfaces is what lies between the first two.",
             "no_better": "At this budget the game has not improved on eigenfaces by this measure.",
             "spectrum": "The power spectrum of samples is {gan_spectrum:.2f} nats from that of test images on average "

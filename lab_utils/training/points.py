@@ -128,3 +128,9 @@ def best_loss(run: Run) -> float:
     """The loss of D* on the two, nats: 2 ln 2 less twice their Jensen–Shannon divergence."""
     rng = run.rng("theory")
     return losses.non_saturating(*(best_logit(x) for x in (ring(MANY, rng), noise(MANY, 2, rng)))).item()
+
+
+def lattice(run: Run, k: int = 81, limit: float = 2.0) -> tuple[Tensor, Tensor]:
+    """k positions along an axis, from −limit to limit, and the k²×2 points of the square lattice, x₁ slowest."""
+    axis = torch.linspace(-limit, limit, k, device=run.device)
+    return axis, torch.cartesian_prod(axis, axis)
