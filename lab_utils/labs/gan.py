@@ -26,6 +26,7 @@ from lab_utils.labs.spec import (
 from lab_utils.labs.vae import PROFILES as VAE
 
 MODES = 8  # Gaussians of the toy
+ALL = 7.5  # of them, on average over seeds, are as good as all
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -296,7 +297,8 @@ def leads(v: Values) -> Mapping[str, Any]:
 
 def curves(v: Values) -> Sequence[str]:
     first, last = v["lead.first"], v["lead.last"]
-    stands = "ahead" if last > first + 0.1 else "harder" if last > 0.1 else "lost"
+    change = sign(last - first, 0.1)
+    stands = "lost" if last <= 0.1 else {1: "ahead", 0: "as_before", -1: "harder"}[change]
     return [*(["ended"] if v["ended"] else []), "losses", "lead", stands]
 
 
@@ -314,13 +316,17 @@ def plane(v: Values) -> Sequence[str]:
 
 def cures(v: Values) -> Mapping[str, Any]:
     """Which settings find all eight Gaussians with every seed."""
-    titles = {"one_to_one": "DCGAN at 1 : 1", "five_to_one": "DCGAN at 5 : 1", "wgangp": "WGAN-GP"}
-    return {"cures": [title for key, title in titles.items() if min(v["modes_by_seed"][key]) == MODES]}
+    titles = {
+        "report": "report C's settings", "dcgan": "DCGAN at 1 : 2", "one_to_one": "DCGAN at 1 : 1",
+        "five_to_one": "DCGAN at 5 : 1", "wgangp": "WGAN-GP",
+    }  # fmt: skip
+    return {"cures": [title for key, title in titles.items() if min(v[f"toy_{key}.modes.by_seed"]) == MODES]}
 
 
 def toy_losses(v: Values) -> Sequence[str]:
     correlations = {key: v[f"toy_{key}.loss_distance"] for key in ("one_to_one", "wgangp")}
-    return ["levels", *(f"{key}_{'follows' if abs(value) >= 0.7 else 'silent'}" for key, value in correlations.items())]
+    follows = {"one_to_one": abs(correlations["one_to_one"]) >= 0.7, "wgangp": correlations["wgangp"] <= -0.7}
+    return ["levels", *(f"{key}_{'follows' if yes else 'silent'}" for key, yes in follows.items())]
 
 
 def loss_and_quality(v: Values) -> Sequence[str]:
@@ -354,7 +360,7 @@ def ranking(v: Values) -> Mapping[str, Any]:
     order = sorted(titles, key=lambda key: v[f"{key}.fcd"])
     found = {}
     for place, key in zip(("best", "second", "worst"), order, strict=True):
-        each = v["fcd_by_seed"][key]
+        each = v[f"{key}.fcd.by_seed"]
         found |= {place: titles[key], f"{place}.fcd": v[f"{key}.fcd"]}
         found |= {f"{place}.low": min(each), f"{place}.high": max(each)}
     return found
@@ -373,7 +379,8 @@ def alike(pairs: Sequence[tuple[float, float]]) -> int:
 
 def steadier(v: Values) -> Sequence[str]:
     measures = {"swing": "deviation_tie", "roughness": "roughness_tie"}
-    signs = [alike(list(zip(*v[f"{key}_by_seed"], strict=True))) for key in measures]  # DCGAN's, then WGAN-GP's
+    of_seeds = {key: [v[f"{name}.loss_{key}.by_seed"] for name in ("dcgan", "wgangp")] for key in measures}
+    signs = [alike(list(zip(*both, strict=True))) for both in of_seeds.values()]
     verdict = {HOLDS: "by_both", PARTLY: "by_one", FAILS: "by_neither", UNDECIDED: "undecided"}[all_of(signs)]
     return ["deviation", "roughness", verdict, *ties(signs, measures.values())]
 
@@ -420,7 +427,8 @@ def two_steps(v: Values) -> Sequence[str]:
     raised, zero = sign(two - one, 0.2 * one), 0.05
     if raised < 0 or two < zero:
         return ["ends", "lower" if raised < 0 else "zero"]
-    same = {sign(high - low, 0.2 * low) for low, high in zip(*v["d_losses"], strict=True)} == {1}
+    of_seeds = (v[f"dcgan_one_to_{ratio}.d_loss.by_seed"] for ratio in ("one", "two"))
+    same = {sign(high - low, 0.2 * low) for low, high in zip(*of_seeds, strict=True)} == {1}
     return ["ends", "tie" if raised == 0 or not same else "kept_up" if one < zero else "higher"]
 
 
@@ -428,14 +436,15 @@ def remedies(v: Values) -> Mapping[str, Any]:
     """Which of the report's remedies, each by itself, found clearly more of the Gaussians."""
     before = {"fewer steps": "report", "half the width": "report_early"}
     then = {"fewer steps": "report_early", "half the width": "half_width"}
-    better = [name for name in before if v[f"toy_{then[name]}.modes"] >= v[f"toy_{before[name]}.modes"] + 1]
+    pairs = {name: (v[f"toy_{before[name]}.modes"], v[f"toy_{then[name]}.modes"]) for name in before}
+    better = [name for name, (old, new) in pairs.items() if new >= old + 1 or new >= ALL > old]
     return {"remedies": better, "most": max(v[f"toy_{then[name]}.modes"] for name in before)}
 
 
 def cured(v: Values) -> Sequence[str]:
-    if v["toy_report.modes"] >= 7.5:
+    if v["toy_report.modes"] >= ALL:
         return ["whole", "no_collapse"]
-    verdict = "cured" if v["most"] >= 7.5 else "helped" if v["remedies"] else "not_cured"
+    verdict = "cured" if v["most"] >= ALL else "helped" if v["remedies"] else "not_cured"
     return ["whole", "remedied", verdict]
 
 
@@ -476,7 +485,7 @@ READINGS = {
             "{toy_one_to_one.modes:.1f} at one, and {toy_five_to_one.modes:.1f} at five steps of D for each of G.",
             "more_d": "A discriminator that is nearly the best against the generator it faces leaves it no single "
             "place to flee to. Two steps of G for each of D are the wrong way round.",
-            "ratio_tie": "The ratio of steps makes no clear difference.",
+            "ratio_tie": "Between the first and the last of these there is no clear difference.",
             "more_g": "More steps of D do not help here.",
             "cures": "All eight, with every seed, are found by {cures:list}.",
             "no_cure": "None of these settings finds all eight with every seed.",
@@ -491,8 +500,8 @@ READINGS = {
             "WGAN-GP.",
             "one_to_one_follows": "DCGAN's loss follows the distance.",
             "one_to_one_silent": "DCGAN's loss does not say how far the samples are from the data.",
-            "wgangp_follows": "WGAN-GP's does: the nearer the samples, the nearer its loss is to zero.",
-            "wgangp_silent": "Nor can WGAN-GP's be read as a distance here.",
+            "wgangp_follows": "Of WGAN-GP's this holds: the nearer the samples, the nearer its loss is to zero.",
+            "wgangp_silent": "WGAN-GP's cannot be read as a distance here.",
         },
     ),
     "curves": Reading(
@@ -505,6 +514,7 @@ READINGS = {
             "lead": "The mean logit of real images less that of fakes was {lead.first:.2f} in the first fifth and is "
             "{lead.last:.2f} in the last.",
             "ahead": "So D has pulled ahead.",
+            "as_before": "So D tells them apart as well as at the start.",
             "harder": "So D finds it harder to tell them apart, and still can.",
             "lost": "So D cannot tell them apart any more.",
         },
@@ -543,7 +553,7 @@ READINGS = {
             "no_better": "At this budget the game has not improved on eigenfaces by this measure.",
             "spectrum": "The power spectrum of samples is {gan_spectrum:.2f} nats from that of test images on average "
             "over the frequencies, that of the images that notebook 01's VAE rebuilds {vae_spectrum:.2f}.",
-            "closer": "So the GAN has more nearly the detail of photographs, coarse and fine.",
+            "closer": "So the GAN has more nearly the detail of real images, coarse and fine.",
             "further": "So the VAE's blur is nearer to the detail of real images than what the GAN draws.",
         },
     ),
@@ -649,14 +659,14 @@ READINGS = {
         {
             "ends": "On faces, over the last third, D's loss is {dcgan_one_to_two.d_loss} nats with two steps of G for "
             "each of D, and {dcgan_one_to_one.d_loss} with one ({cannot_tell} if D cannot tell), means of "
-            "{arm_seeds:plural seed}.",
+            "{d_seeds:plural seed}.",
             "kept_up": "One step of G lets it fall to zero, the second keeps it up.",
             "higher": "It is higher with two, with every seed, but one step does not bring it to zero either.",
             "tie": "That is a near-tie, or the seeds disagree.",
             "lower": "The second step did not hold it up.",
             "zero": "It is near zero with two steps, too.",
         },
-        lambda v: {"cannot_tell": 2 * math.log(2)},
+        lambda v: {"cannot_tell": 2 * math.log(2), "d_seeds": len(v["dcgan_one_to_one.d_loss.by_seed"])},
     ),
     "cured": Reading(
         cured,
@@ -677,15 +687,15 @@ READINGS = {
         {
             "spread": "**Instability.** On faces the same small networks gave Fréchet distances from {smallest} to "
             "{largest} under three recipes and {arm_seeds:plural seed}, after the same number of images.",
-            "broken": "These trainings ended early: {broken:list}.",
+            "broken": "Ended early: {broken:list}.",
             "none_broken": "None of the trainings ended early.",
             "coverage": "\n\n**Mode collapse.** On the eight Gaussians one counts what is missing. On faces coverage "
             "is the number to watch, {gan.coverage:.0%} of the test images for this course's recipe: a generator that "
             "draws few faces well has a good density and a poor coverage.",
         },
         lambda v: {
-            "smallest": min(min(v["fcd_by_seed"][key]) for key in OF_FCD),
-            "largest": max(max(v["fcd_by_seed"][key]) for key in OF_FCD),
+            "smallest": min(min(v[f"{key}.fcd.by_seed"]) for key in OF_FCD),
+            "largest": max(max(v[f"{key}.fcd.by_seed"]) for key in OF_FCD),
         },
     ),
 }

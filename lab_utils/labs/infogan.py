@@ -475,7 +475,10 @@ DIGITS = Reading(
 
 def rule_continuous_read(v: Values) -> list[str]:
     both = [v[f"infogan_digits.{which}_bound"] for which in ("first", "second")]
-    return ["bounds", "read" if min(both) > 0.5 else "unread" if max(both) < 0.2 else "part"]
+    return [
+        "bounds",
+        "read" if min(both) > 0.5 else "unread" if max(both) < 0.2 else "one_alone" if min(both) < 0.2 else "part",
+    ]
 
 
 CONTINUOUS_READ = Reading(
@@ -485,6 +488,7 @@ CONTINUOUS_READ = Reading(
         "{infogan_digits.second_bound:.2f} nats in an image.",
         "read": "Both are obeyed.",
         "unread": "So little of either reaches the image that one could leave them out.",
+        "one_alone": "So one of them is obeyed, and the other hardly.",
         "part": "They are obeyed in part.",
     },
 )

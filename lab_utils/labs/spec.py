@@ -73,6 +73,8 @@ class MissingValueError(KeyError):
 class Values(dict[str, Any]):
     """What a rule decides from: metrics and notes by name, ``name.n``, ``name.low`` and ``name.high`` of a metric.
 
+    And ``name.by_seed``, the values of one that is a mean over seeds.
+
     MissingValueError for a name that is not there or has no finite value.
     """
 
@@ -93,6 +95,8 @@ def values_of(measured: Mapping[str, Mapping[str, Any]], prefix: str = "") -> Va
         found[f"{prefix}{name}"], found[f"{prefix}{name}.n"] = entry["value"], entry.get("n")
         if entry.get("interval"):
             found[f"{prefix}{name}.low"], found[f"{prefix}{name}.high"] = entry["interval"]
+        if entry.get("by_seed"):
+            found[f"{prefix}{name}.by_seed"] = entry["by_seed"]
     return found
 
 

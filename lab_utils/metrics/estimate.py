@@ -21,8 +21,10 @@ def mean_estimate(values: Tensor) -> dict[str, Any]:
 
 
 def over_seeds(values: Sequence[float], n: int) -> dict[str, Any]:
-    """What a page measures of one number from each of some seeds: their mean with its range; each of n images."""
-    return {"value": sum(values) / len(values), "n": n, "range": [min(values), max(values)], "seeds": len(values)}
+    """What a page measures of one number from each of some seeds: their mean, with each of them; each of n images."""
+    values = [float(value) for value in values]
+    found = {"value": sum(values) / len(values), "n": n, "range": [min(values), max(values)], "seeds": len(values)}
+    return found | {"by_seed": values}
 
 
 def of_seeds(values: Sequence[Tensor]) -> dict[str, Any]:

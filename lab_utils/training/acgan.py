@@ -67,12 +67,20 @@ def change_by_region(off: Tensor, on: Tensor, squares: int = 4) -> dict[str, Any
     """Where the images of pairs, N×3×S×S in [0, 1], change most and least: areas of squares×squares, with how much.
 
     The mean over pairs first, so that what changes differently in each does not count; then the mean size of the change
-    over the pixels and channels of an area, in [0, 1].
+    over the pixels and channels of an area, in [0, 1]. ``jaw`` is the middle of the lower half, where a face is
+    centred, ``beside`` all other areas.
     """
     change = (on - off).mean(0).abs().mean(0)
     areas = F.avg_pool2d(change[None, None], len(change) // squares)[0, 0]
-    found = extremes(areas)
-    return {key: f"at the {value}" if key.endswith("_at") else value for key, value in found._asdict().items()}
+    found = {
+        key: f"at the {value}" if key.endswith("_at") else value for key, value in extremes(areas)._asdict().items()
+    }
+    half, quarter = squares // 2, squares // 4
+    jaw = areas[half:, quarter:-quarter]
+    return found | {
+        "jaw": jaw.mean().item(),
+        "beside": (areas.sum() - jaw.sum()).item() / (areas.numel() - jaw.numel()),
+    }
 
 
 # What the class head says of images: a reader from inside the game

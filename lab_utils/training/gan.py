@@ -344,6 +344,8 @@ def train_gan(
     random streams of the game (noise and conditions) and of the order of images. A game that fails ends early with the
     weights from before the stretch that failed, and ``History.ended`` says why.
     """
+    for network in (gan.generator, gan.discriminator):
+        network.train()  # a page may have looked at them before: without its norms at work a game is another one
     rng, order = map(run.rng, purposes)
     condition = condition or nothing()
     step = gan_step(Game(gan, run, rng, recipe, condition, on_real, prepare))
