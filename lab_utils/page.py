@@ -174,6 +174,11 @@ class Page:
     # What is shown
 
     @property
+    def photographs(self) -> bool:
+        """Whether the faces of this page are photographs, and not avatars."""
+        return self.data["faces"]["source"] != "avatars"
+
+    @property
     def budget(self) -> str:
         """Profile, data, device and seed, as every caption ends."""
         of = [f"{one['source']} {kind}" if kind == "digits" else one["source"] for kind, one in self.data.items()]

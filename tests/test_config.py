@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ import torch
 
 from lab_utils import clock, config, files, watch
 from lab_utils.config import LabError
-from lab_utils.run import noise, rng, start
+from lab_utils.run import Run, noise, rng, start
 
 
 @pytest.mark.parametrize(("gpu", "profile"), [(True, "full"), (False, "quick")])
@@ -119,6 +120,12 @@ def test_streams_do_not_disturb_one_another():
     noise(100, 2, rng(0, "b"))
     assert noise(3, 2, rng(0, "a")).equal(alone)
     assert not noise(3, 2, rng(1, "a")).equal(alone)
+
+
+def test_what_is_compared_over_seeds_begins_with_that_of_the_run():
+    run = Run(seed=3, device=torch.device("cpu"), precision=torch.float32)
+    assert run.seeds(3) == [run, replace(run, seed=4), replace(run, seed=5)]
+    assert run.seeds(1)[0].noise(3, 2, "a").equal(run.noise(3, 2, "a"))
 
 
 @pytest.mark.parametrize(

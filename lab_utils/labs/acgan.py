@@ -336,9 +336,30 @@ STRONG_DISCRIMINATOR = Reading(
 )
 
 
+def male_brings(v: Values) -> list[str]:
+    jaw = v["acgan.jaw_change"] >= max(0.03, 1.2 * v["acgan.beside_change"])
+    hair = v["acgan.hair_change"] >= 0.1
+    return ["levels", "both" if jaw and hair else "jaw_only" if jaw else "hair_only" if hair else "neither"]
+
+
+MALE_BRINGS = Reading(
+    male_brings,
+    {
+        "levels": "With Male a pixel around mouth and chin, where a beard would be and where a jaw is broad or narrow, "
+        "changes by {acgan.jaw_change:.1%} in the mean over all pairs, elsewhere by {acgan.beside_change:.1%}. The "
+        "reading of hair that changes most does so in {acgan.hair_change:.0%} of the pairs.",
+        "both": "So the lower face stands out, and hair changes.",
+        "jaw_only": "So the lower face stands out, and hair hardly changes.",
+        "hair_only": "So hair changes, and the lower face does not stand out.",
+        "neither": "So the lower face does not stand out, and hair hardly changes.",
+    },
+)
+
+
 def comes_with(v: Values) -> list[str]:
     said = ["regions", "flat" if v["regions"]["most"] < 0.03 else "clear"]
-    return said + (["readings"] if v["changes_with"] else ["no_readings"])
+    said += ["readings"] if v["changes_with"] else ["no_readings"]
+    return said + (male_brings(v) if v["first"] == "Male" else [])
 
 
 def named_changes(v: Values) -> dict[str, Any]:
@@ -359,28 +380,9 @@ COMES_WITH = Reading(
         "flat": "That is little: no part of the face changes in the same way in all pairs.",
         "readings": "Readings that change most often with {first}: {changes_with:list}.",
         "no_readings": "Of what the judge can read nothing changes in a tenth of the pairs.",
+        **MALE_BRINGS.sentences,
     },
     named_changes,
-)
-
-
-def male_brings(v: Values) -> list[str]:
-    jaw = v["acgan.jaw_change"] >= max(0.03, 1.2 * v["acgan.beside_change"])
-    hair = v["acgan.hair_change"] >= 0.1
-    return ["levels", "both" if jaw and hair else "jaw_only" if jaw else "hair_only" if hair else "neither"]
-
-
-MALE_BRINGS = Reading(
-    male_brings,
-    {
-        "levels": "With Male a pixel around mouth and chin, where a beard would be and where a jaw is broad or narrow, "
-        "changes by {acgan.jaw_change:.1%} in the mean over all pairs, elsewhere by {acgan.beside_change:.1%}. The "
-        "reading of hair that changes most does so in {acgan.hair_change:.0%} of the pairs.",
-        "both": "So the lower face stands out, and hair changes.",
-        "jaw_only": "So the lower face stands out, and hair hardly changes.",
-        "hair_only": "So hair changes, and the lower face does not stand out.",
-        "neither": "So the lower face does not stand out, and hair hardly changes.",
-    },
 )
 
 
@@ -532,7 +534,6 @@ READINGS = {
     "strong_discriminator": STRONG_DISCRIMINATOR,
     "control": CONTROL,
     "comes_with": COMES_WITH,
-    "male_brings": MALE_BRINGS,
     "steps": STEPS,
     "collusion": COLLUSION,
     "gradient": GRADIENT,
