@@ -116,7 +116,7 @@ def game(recipe, condition=None, told=0, heads=None, on_real=None, digits=False)
 def agreement(run, images):
     rng = run.rng("near")
     near = neighbours.nearest_neighbours(images, 3, rng)
-    return neighbours.agreement(run, rng, images, near, 2, 10, 1.0)
+    return neighbours.agreement(run, rng, images, near, 10, 1.0)
 
 
 TRAININGS = {

@@ -115,3 +115,15 @@ def test_codes_are_read_from_the_first_logits_in_evaluation():
     with torch.no_grad():
         expected = network.eval()(2 * images.float() / 255 - 1)["code"][:, :4].argmax(1)
     assert torch.equal(read, expected)
+
+
+def test_codes_are_read_by_the_head_that_is_named():
+    network = Discriminator({"real": 1, "code": 4, "group1": 4}, width=4, side=28, channels=1)
+    images = torch.randint(0, 256, (9, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = network.eval()(2 * images.float() / 255 - 1)
+    for head in ("code", "group1"):
+        assert torch.equal(clusters.codes_read(network, images, 4, head), logits[head].argmax(1))
+    labels = torch.arange(9) % 4
+    scores = clusters.code_scores(network, (images, labels), (images, labels), 4, "group1")
+    assert torch.equal(scores.codes, logits["group1"].argmax(1))

@@ -1,6 +1,7 @@
 """Control metrics on cases whose answer is known."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 import torch
@@ -112,3 +113,75 @@ def test_flips_and_other_attributes_of_pictures():
     read = [control.attributes_read(Channels(), images) for images in (off, on)]
     assert control.flipped(*read, 0).tolist() == [1, 1, 0]
     assert control.others_agree(*read, 0).tolist() == [1, 0, 1]
+
+
+def test_images_without_any_of_some_attributes():
+    images = torch.zeros(4, 3, 2, 2, dtype=torch.uint8)
+    images[0, 0] = images[1, 2] = images[2, 0] = images[2, 2] = 200
+    assert control.none_of(Channels(), images, [0, 2]).tolist() == [0, 0, 0, 1]
+    assert control.none_of(Channels(), images, [1]).tolist() == [1, 1, 1, 1]
+    assert control.none_of(Channels(), to_unit(images), [0]).tolist() == [0, 1, 0, 1]
+
+
+# Rows of a table in pairs
+
+
+@pytest.fixture
+def people(run):
+    """300 rows of four attributes: the second goes with the first, the third never, the fourth has nothing to do with
+    it."""
+    table = torch.randint(0, 2, (300, 4), generator=run.rng("table")).float()
+    often = torch.rand(300, generator=run.rng("often")) < 0.8
+    table[:, 1] = torch.where(often, table[:, 0], table[:, 1])
+    table[:, 2] = 1 - table[:, 0]
+    return table
+
+
+def test_pairs_are_rows_of_the_table_without_and_with_the_attribute(run, people):
+    pairs = control.coupled(people, 0, 200, run.rng("pairs"))
+    assert pairs.without.shape == pairs.having.shape == (200, 4)
+    rows = {tuple(row) for row in people.tolist()}
+    for half, value in ((pairs.without, 0), (pairs.having, 1)):
+        assert half[:, 0].eq(value).all()
+        assert {tuple(row) for row in half.tolist()} <= rows
+        # Rows are drawn as often as they occur.
+        kind = people[people[:, 0] == value]
+        assert half.mean(0).tolist() == pytest.approx(kind.mean(0).tolist(), abs=0.12)
+    again = control.coupled(people, 0, 200, run.rng("pairs"))
+    assert all(torch.equal(*both) for both in zip(pairs, again, strict=True))
+    other = control.coupled(people, 0, 200, run.rng("other pairs"))
+    assert not torch.equal(pairs.without, other.without)
+
+
+def test_no_other_pairing_of_these_rows_agrees_more(run, people):
+    pairs = control.coupled(people, 0, 6, run.rng("pairs"))
+    cost = (pairs.without[:, None] != pairs.having).sum(2)
+    found = cost.diagonal().sum().item()
+    assert found == min(sum(cost[i, j].item() for i, j in enumerate(order)) for order in permutations(range(6)))
+
+
+def test_what_the_data_never_combine_is_changed_together_and_little_else(run, people):
+    pairs = control.coupled(people, 0, 200, run.rng("pairs"))
+    changed = (pairs.without != pairs.having).float().mean(0)
+    assert changed[0] == changed[2] == 1
+    assert changed[3] < 0.15  # equally frequent on either side
+    share = [people[people[:, 0] == value, 1].mean() for value in (0, 1)]
+    assert changed[1] == pytest.approx(abs(share[1] - share[0]).item(), abs=0.15)  # no coupling changes it less often
+    # Rows that are paired as they come agree less.
+    strangers = control.others_agree(pairs.without, pairs.having.roll(1, 0), 0).mean()
+    assert control.others_agree(*pairs, 0).mean() > strangers + 0.05
+
+
+def test_attainable_agreement_is_that_of_coupled_rows(run, people):
+    found = control.attainable_agreement(people, 0, 150, run.rng("pairs"))
+    expected = control.others_agree(*control.coupled(people, 0, 150, run.rng("pairs")), 0)
+    assert found.shape == (150,)
+    assert torch.equal(found, expected)
+    assert found.max() <= 2 / 3 + 1e-6  # the third never agrees
+    free = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]).repeat(20, 1)
+    assert control.attainable_agreement(free, 0, 400, run.rng("pairs")).mean() > 0.9
+
+
+def test_pairs_keep_other_attributes_that_neither_side_lacks(run):
+    table = torch.tensor([[0.0, 1, 0], [1, 1, 0]]).repeat(10, 1)
+    assert control.attainable_agreement(table, 0, 30, run.rng("pairs")).eq(1).all()

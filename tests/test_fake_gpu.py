@@ -25,12 +25,14 @@ from lab_utils.metrics import fidelity
 from lab_utils.models.classifier import FaceClassifier
 from lab_utils.models.cvae import MLPCVAE, ConvCVAE, QuarterNet
 from lab_utils.models.gan import Discriminator
+from lab_utils.models.linear import LinearGenerator
+from lab_utils.models.toys import PointDiscriminator, PointGenerator
 from lab_utils.models.vae import BatchNormalisedVAE, FaceVAE
 from lab_utils.run import Run
-from lab_utils.training import acgan, cvae, infogan, neighbours
+from lab_utils.training import acgan, cvae, infogan, neighbours, points
 from lab_utils.training.classifier import DIGIT_READER, DIGITS, FACE_READER, FACES, classifier_step
 from lab_utils.training.conditions import nothing
-from lab_utils.training.gan import DCGAN, INFOGAN, PROJECT, REPORT, WGAN_GP, Game, gan_step, make_gan
+from lab_utils.training.gan import DCGAN, EVEN, INFOGAN, PROJECT, REPORT, WGAN_GP, Game, gan_step, make_gan, paired
 from lab_utils.training.schedule import anneal, one_cycle_adamw
 from lab_utils.training.vae import of_mean, unconditional, vae_step
 
@@ -246,30 +248,59 @@ def classifier(run, kind, batch, **arguments):
     return Trained(step, batch, lambda done: rate.step())
 
 
-def game(run, recipe, batch, condition=None, heads=None, on_real=None, noise=100, **shape):
+def linear(side, channels, inputs):
+    """A linear generator, which a generator begins as."""
+    values = channels * side**2
+    return LinearGenerator(torch.zeros(values, device=CUDA), torch.zeros(inputs, values, device=CUDA))
+
+
+def game(run, recipe, batch, condition=None, heads=None, on_real=None, noise=100, begins=True, **shape):
     condition = condition or nothing()
-    shape = {"width": 128, "side": 64, **shape}
-    gan = make_gan(run, "gan", recipe, noise + condition.width, heads or {}, **shape)
+    shape = {"width": 64, "side": 64, "channels": 3, **shape}
+    inputs = noise + condition.width
+    inputs = linear(shape["side"], shape["channels"], inputs) if begins else inputs
+    gan = make_gan(run, "gan", recipe, inputs, heads or {}, **shape)
     return Trained(gan_step(Game(gan, run, run.rng("game"), recipe, condition, on_real)), batch)
 
 
 def acgan_game(run, on_fakes):
     condition = acgan.attributes([1, 2, 3], run.rng("condition"), 3.0, on_fakes)
-    return game(run, PROJECT, (images(64, 3, 64), table(64)), condition, {"attributes": 3})
+    return game(run, PROJECT, (images(32, 3, 64), table(32)), condition, {"attributes": 3})
 
 
 def infogan_faces(run):
-    condition = infogan.codes([2, 13], 0, run.rng("codes"), 1.0, 0.0, view=infogan.coarse)
-    return game(run, PROJECT, (images(64, 3, 64),), condition, {"code": 15})
+    condition = infogan.codes([2, 13], 0, run.rng("codes"), 1.0, 0.0)
+    return game(run, PROJECT, (images(32, 3, 64),), condition, {"code": 15})
 
 
 def infogan_digits(run, agree):
     condition, on_real = infogan.codes([10], 2, run.rng("codes"), 1.0, 0.1), None
     if agree:
-        near = torch.randint(0, 60_000, (60_000, 10), device=CUDA)
-        on_real = neighbours.agreement(run, run.rng("near"), images(60_000, 1, 28), near, 3, 10, 2.0)
-    size = {"noise": 62, "width": 64, "side": 28, "channels": 1}
+        on_real = neighbours.agreement(run, run.rng("near"), *near_digits(), 10, 2.0)
+    size = {"noise": 62, "side": 28, "channels": 1, "begins": agree}
     return game(run, INFOGAN, (images(128, 1, 28),), condition, {"code": 12}, on_real, **size)
+
+
+def near_digits():
+    return images(60_000, 1, 28), torch.randint(0, 60_000, (60_000, 10), device=CUDA)
+
+
+def groups(run):
+    """The step that sorts digits into groups, as it is given to the loop that takes it."""
+    given = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "fit", lambda step, *_, **others: given.append((step, others)) or 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            neighbours.group(run, "groups", *near_digits(), 10, width=64, steps=100, batch_size=128)
+    ((step, others),) = given
+    return Trained(step, (torch.zeros(128, dtype=torch.int64, device=CUDA),), others["after_step"])
+
+
+def points_game(run, recipe):
+    networks = run.build("G", PointGenerator, copies=8), run.build("D", PointDiscriminator, copies=8)
+    batch = torch.zeros(8 * 128 * recipe.discriminator_steps, 2, device=CUDA)
+    played = Game(paired(run, recipe, *networks), run, run.rng("game"), recipe, nothing(), prepare=lambda x: x)
+    return Trained(gan_step(played), (batch,))
 
 
 def of_probabilities(logits, c):
@@ -306,15 +337,18 @@ STEPS = {
         attributes=2,
         side=64,
     ),
-    "GAN, this course's": lambda run: game(run, PROJECT, (images(64, 3, 64),)),
-    "GAN, DCGAN": lambda run: game(run, DCGAN, (images(64, 3, 64),)),
-    "GAN, report C's": lambda run: game(run, REPORT, (images(64, 3, 64),)),
-    "GAN, WGAN-GP": lambda run: game(run, WGAN_GP, (images(320, 3, 64),)),
+    "GAN, this course's": lambda run: game(run, PROJECT, (images(32, 3, 64),)),
+    "GAN, DCGAN": lambda run: game(run, DCGAN, (images(64, 3, 64),), begins=False),
+    "GAN, DCGAN, 1 : 1": lambda run: game(run, EVEN, (images(64, 3, 64),), begins=False),
+    "GAN, report C's": lambda run: game(run, REPORT, (images(64, 3, 64),), begins=False),
+    "GAN, WGAN-GP": lambda run: game(run, WGAN_GP, (images(320, 3, 64),), begins=False),
     "AC-GAN": lambda run: acgan_game(run, on_fakes=False),
     "AC-GAN, on fakes": lambda run: acgan_game(run, on_fakes=True),
     "InfoGAN, faces": infogan_faces,
     "InfoGAN, digits": lambda run: infogan_digits(run, agree=True),
     "InfoGAN, digits alone": lambda run: infogan_digits(run, agree=False),
+    "groups of digits": groups,
+    **{f"points, {recipe.name}": partial(points_game, recipe=recipe) for recipe in points.ARMS.values()},
 }
 
 

@@ -374,3 +374,78 @@ def test_blur_lowers_the_sharpness_and_noise_raises_it(faces):
     for (corrupt, amounts), sign in ((CORRUPTIONS["blur"], -1), (CORRUPTIONS["noise"], 1)):
         ratios = [sign * fidelity.sharpness_ratio(corrupt(x, amount), faces) for amount in amounts]
         assert all(lower < higher for lower, higher in pairwise(ratios)), ratios
+
+
+# Spectra
+
+
+def waves(n, side, count, down=0, size=0.2):
+    """Grey images, float N×1×side×side in [0, 1], of ``count`` waves across (and ``down`` of them down), each with a
+    phase of its own."""
+    phase = 2 * math.pi * torch.rand(n, 1, 1, generator=torch.Generator().manual_seed(count), dtype=torch.float64)
+    at = torch.arange(side, dtype=torch.float64) / side
+    return (0.5 + size * torch.sin(2 * math.pi * (count * at + down * at[:, None]) + phase)).unsqueeze(1)
+
+
+@pytest.mark.parametrize(("count", "down", "ring"), [(3, 0, 3), (0, 9, 9), (6, 6, 8), (15, 0, 15)])
+def test_the_power_of_a_wave_lies_at_its_frequency(count, down, ring):
+    found = fidelity.log_spectrum(waves(20, 32, count, down))
+    assert found.shape == (16,)  # 1 to 16 waves across the side
+    assert abs(found.argmax().item() + 1 - ring) <= 1
+    around = [k for k in range(16) if abs(k + 1 - ring) > 3]  # the window spreads it by two
+    assert found[around].max() < found.max() - 5
+
+
+def test_spectra_are_those_of_numpy():
+    images = torch.randint(0, 256, (30, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    grey = images.numpy().astype(float) / 255 @ np.eye(16)
+    grey = np.einsum("nchw,c->nhw", grey, [0.299, 0.587, 0.114])
+    grey = (grey - grey.mean((1, 2), keepdims=True)) * np.outer(np.hanning(16), np.hanning(16))
+    power = (np.abs(np.fft.fft2(grey)) ** 2).mean(0)
+    total, found = np.zeros(9), np.zeros(9)
+    for (row, column), value in np.ndenumerate(power):
+        ring = round(math.hypot(*(min(k, 16 - k) for k in (row, column))))
+        if ring <= 8:
+            total[ring] += value
+            found[ring] += 1
+    expected = np.log(total[1:] / found[1:])
+    assert fidelity.log_spectrum(images).tolist() == pytest.approx(expected.tolist(), rel=1e-6)
+
+
+def test_the_spectrum_does_not_depend_on_brightness_nor_on_the_edges():
+    """A step from one edge to the opposite one, as of a face lit from one side, is no detail."""
+    ramp = torch.linspace(0.3, 0.7, 32, dtype=torch.float64).expand(5, 1, 32, 32)
+    found = fidelity.log_spectrum(ramp)
+    assert found[8:].max() < found[0] - 8
+    one, brighter = (fidelity.log_spectrum(waves(20, 32, 4) + shift) for shift in (0.0, 51 / 255))
+    assert (one - brighter)[2:5].abs().max() < 0.05
+
+
+def test_the_spectrum_of_many_images_is_the_mean_over_parts():
+    images = torch.randint(0, 256, (620, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    power = sum(n * fidelity.log_spectrum(part).exp() for n, part in ((310, images[:310]), (310, images[310:]))) / 620
+    torch.testing.assert_close(fidelity.log_spectrum(images), power.log())
+
+
+def test_twice_the_power_is_ln_2_apart_and_either_direction_counts():
+    stream = torch.Generator().manual_seed(0)
+    noise = 0.1 * torch.randn(200, 1, 16, 16, generator=stream, dtype=torch.float64)
+    noise = noise.clamp(-0.3, 0.3)
+    plain, double = 0.5 + noise, 0.5 + noise * 2**0.5
+    assert fidelity.spectrum_distance(plain, plain) == 0
+    assert fidelity.spectrum_distance(double, plain) == pytest.approx(math.log(2), abs=0.01)
+    assert fidelity.spectrum_distance(plain, double) == pytest.approx(math.log(2), abs=0.01)
+
+
+def test_blur_grain_and_checkerboards_are_apart_from_what_they_were(portraits):
+    images, others = (to_unit(part) for part in portraits[0].split(100))
+    plain = fidelity.spectrum_distance(others, images)
+    blurred = gaussian_blur(images, 5, 1.0)
+    grain = (images + 0.1 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    board = images + 0.1 * (torch.arange(32)[:, None] % 2 + torch.arange(32) % 2 - 1.0)  # each second row and column
+    assert plain < 0.1
+    for worse in (blurred, grain, board.clamp(0, 1)):
+        assert fidelity.spectrum_distance(worse, images) > 2 * plain
+    high = slice(12, 16)
+    reference = fidelity.log_spectrum(images)[high].mean()
+    assert fidelity.log_spectrum(blurred)[high].mean() < reference < fidelity.log_spectrum(grain)[high].mean()

@@ -26,6 +26,8 @@ RATES = {name: (10.0 * k, 100.0 - k) for k, name in enumerate(MODELS)}
 SWEPT = {f"swept {k}": (k, 9.0 - k) for k in range(5)}
 AXIS = np.linspace(-3, 3, 30)
 BELLS = np.exp(-0.5 * (AXIS - np.array([[-1.0], [1.0]])) ** 2)  # of two points
+FIELD = BELLS[0][:, None] * BELLS[1]  # highest where x₁ is −1 and x₂ is 1
+CENTRES = np.array([[1.0, 0], [0, 1], [-1, 0]])
 CODES = {name: np.random.default_rng(3).normal(scale=k + 0.5, size=(50, 4)) for k, name in enumerate(MODELS)}
 TABLES = {"one": np.arange(9).reshape(3, 3), "none": np.zeros((3, 3))}
 CURVE = pd.DataFrame({"step": range(0, 500, 10), "loss": np.linspace(200, 130, 50)})
@@ -52,6 +54,8 @@ DRAWINGS = {
     "toy": lambda: figures.curves_and_posteriors(
         POINTS, {"a": np.stack([AXIS, AXIS**2], 1)}, POINTS[:2], AXIS, {"a": BELLS}, {"a": BELLS}
     ),
+    "fields": lambda: figures.fields({"a": FIELD, "b": 1 - FIELD}, AXIS),
+    "clouds": lambda: figures.clouds({"a": POINTS, "b": 2 * POINTS}, CENTRES),
     "ratios": lambda: figures.ratios({"a": [1.0, 2, 3], "b": [2.0, 2, 2.5]}, {"b": 2.2}, "times"),
 }
 
@@ -111,8 +115,10 @@ def test_a_list_of_sets_is_drawn_one_after_the_other():
             (MODELS["model 1"],),
         ),
         (lambda codes: figures.against_prior({"a": codes}), (CODES["model 1"],)),
+        (lambda values, axis: figures.fields({"a": values}, axis), (FIELD, AXIS)),
+        (lambda points, centres: figures.clouds({"a": points}, centres), (POINTS, CENTRES)),
     ],
-    ids=["scatter", "matrices", "rates", "prior"],
+    ids=["scatter", "matrices", "rates", "prior", "fields", "clouds"],
 )
 def test_other_figures_take_tensors_too(draw, values):
     assert figures.png(draw(*values)) == figures.png(draw(*map(torch.from_numpy, values)))
@@ -120,7 +126,8 @@ def test_other_figures_take_tensors_too(draw, values):
 
 def test_every_figure_says_what_it_takes():
     """A reader's tooltip shows the parameters and not ``*args``."""
-    names = ["against_prior", "bars", "curves_and_posteriors", "grid", "label_entry", "learning_curves"]
+    names = ["against_prior", "bars", "clouds", "curves_and_posteriors", "fields", "grid", "label_entry"]
+    names += ["learning_curves"]
     names += ["line_panels", "lines", "matrices", "panels", "plane", "rate_distortion", "ratios", "scatter"]
     for name in names:
         function = getattr(figures, name)
@@ -236,3 +243,148 @@ def test_a_curve_that_is_not_in_the_first_panel_has_no_marker_in_the_legend():
     long = (range(100), range(100))
     fig = figures.line_panels({"a": {"one": long}, "b": {"two": long}}, x_label="x", y_labels=["", ""])
     assert [line.get_marker() for line in fig.legends[0].get_lines()] == ["", ""]
+
+
+# Pixels of images become whole pixels of the figure
+
+
+def pattern(n, channels, side):
+    """Images in which no pixel looks like another nearby, none of them white: N×channels×side×side, in [0, 1]."""
+    levels = np.random.default_rng(side).integers(0, 216, (n, channels, side, side))
+    return levels.astype(np.float32) / 255
+
+
+def decoded(fig):
+    """A figure's PNG, H×W×3."""
+    return np.asarray(Image.open(io.BytesIO(figures.png(fig))).convert("RGB"))
+
+
+def boxes(fig, picture):
+    """Where the sheets of a figure lie in its PNG, each as slices down and across, and their images."""
+    height, width = picture.shape[:2]
+    for ax in fig.axes:
+        box = ax.get_position()
+        edges = (1 - box.y1) * height, (1 - box.y0) * height, box.x0 * width, box.x1 * width
+        top, bottom, left, right = (round(edge) for edge in edges)
+        assert edges == pytest.approx((top, bottom, left, right), abs=1e-6)  # on whole pixels
+        yield (slice(top, bottom), slice(left, right)), ax.images[0].get_array()
+
+
+def factor_of(fig, covered=()):
+    """By how much the images of a figure were enlarged: each pixel to a square of one colour, the same for all.
+
+    What is ``covered`` by something else than the image, a share of the pixels at most, is left out.
+    """
+    picture, found = decoded(fig), set()
+    assert picture.shape[:2] == tuple(round(size * figures.DPI) for size in fig.get_size_inches()[::-1])
+    for place, sheet in boxes(fig, picture):
+        seen, sheet = picture[place], np.asarray(sheet)
+        sheet = np.broadcast_to(sheet[:, :, None], (*sheet.shape, 3)) if sheet.ndim == 2 else sheet
+        factor, rest = divmod(len(seen), len(sheet))
+        assert rest == 0
+        assert seen.shape == (factor * sheet.shape[0], factor * sheet.shape[1], 3)
+        blocks = seen.reshape(sheet.shape[0], factor, sheet.shape[1], factor, 3).transpose(0, 2, 1, 3, 4)
+        expected = np.floor(sheet * 255 + 0.5).astype(int)[:, :, None, None]
+        off = (np.abs(blocks.astype(int) - expected) > 1).any((2, 3, 4))
+        same = (blocks == blocks[:, :, :1, :1]).all((2, 3, 4))
+        assert not (off | ~same)[~covered if len(covered) else ...].any()
+        found.add(factor)
+    (factor,) = found
+    return factor
+
+
+SHEETS = {
+    "ten digits": lambda width: figures.grid(pattern(10, 1, 28), columns=10, width=width),
+    "digits with labels": lambda width: figures.grid(
+        pattern(12, 1, 28), columns=6, column_labels=["a", "long label"] * 3, row_labels=["one", "the other row"],
+        x_label="columns", y_label="rows", width=width,
+    ),
+    "an odd sheet": lambda width: figures.grid(pattern(7, 3, 13), columns=3, width=width),
+    "faces": lambda width: figures.grid(pattern(8, 3, 64), columns=4, column_labels="abcd", width=width),
+    "panels": lambda width: figures.panels(
+        {"a": pattern(4, 3, 32), "a very long title indeed": pattern(9, 3, 32), "c": pattern(4, 3, 32)}, columns=2,
+        across=3, width=width,
+    ),
+    "two rows of panels": lambda width: figures.panels(
+        {str(i): pattern(4, 1, 28) for i in range(5)}, columns=2, across=3, width=width
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [4.0, 6.5, 8.2])
+@pytest.mark.parametrize("name", SHEETS)
+def test_each_pixel_of_an_image_is_as_many_whole_pixels_of_the_figure(name, width):
+    fig = SHEETS[name](width)
+    factor = factor_of(fig)
+    across = {}
+    for ax in fig.axes:
+        across.setdefault(round(ax.get_position().y1, 6), []).append(ax.images[0].get_array().shape[1])
+    widest = max(sum(sizes) for sizes in across.values())
+    nearest = min(range(2, 60), key=lambda k: abs(k * widest - width * figures.DPI))
+    assert factor == nearest
+
+
+def test_images_are_at_least_doubled_though_they_are_wider_than_asked_for():
+    assert factor_of(figures.grid(pattern(20, 3, 64), columns=20, width=6.5)) == 2
+
+
+def test_each_pixel_of_a_plane_is_whole_beside_its_points():
+    fig = figures.plane(pattern(49, 1, 28), ticks=np.linspace(-2, 2, 7), points=[[-2.0, -2.0]])
+    sheet = fig.axes[0].images[0].get_array()
+    covered = np.zeros(sheet.shape[:2], dtype=bool)
+    covered[-29:, :29] = True  # the image that the point lies on
+    factor = factor_of(fig, covered)
+    assert factor * sheet.shape[1] == pytest.approx(5.6 * figures.DPI, abs=sheet.shape[1] / 2)
+
+
+def test_sheets_do_not_lie_over_one_another_nor_does_a_word_leave_the_figure():
+    for name in ("digits with labels", "panels", "two rows of panels"):
+        fig = SHEETS[name](6.5)
+        fig.draw_without_rendering()
+        found = [ax.get_tightbbox() for ax in fig.axes]
+        for i, box in enumerate(found):
+            assert box.x0 >= fig.bbox.x0
+            assert box.x1 <= fig.bbox.x1
+            assert box.y0 >= fig.bbox.y0
+            assert box.y1 <= fig.bbox.y1
+            assert not any(box.overlaps(other) for other in found[i + 1 :])
+
+
+def test_panels_keep_their_order_and_their_titles():
+    fig = SHEETS["two rows of panels"](6.5)
+    assert [ax.get_title(loc="center") for ax in fig.axes] == list("01234")
+    corners = [(-ax.get_position().y1, ax.get_position().x0) for ax in fig.axes]
+    assert corners == sorted(corners)  # row by row
+    assert len({y for y, _ in corners}) == 2
+
+
+# Points and probabilities in the plane
+
+
+def test_a_field_is_drawn_from_below_over_its_axis():
+    fig = DRAWINGS["fields"]()
+    left, right, bar = fig.axes
+    for ax, title, values in ((left, "a", FIELD), (right, "b", 1 - FIELD)):
+        (drawn,) = ax.images
+        assert ax.get_title(loc="left") == title
+        assert drawn.origin == "lower"
+        assert drawn.get_extent() == [-3, 3, -3, 3]
+        assert drawn.get_clim() == (0, 1)
+        assert np.array_equal(drawn.get_array(), values.T)  # columns are what the first axis of the values counts
+    assert "real" in bar.get_ylabel()
+
+
+def test_values_of_a_field_may_stand_in_one_row():
+    one, other = (figures.png(figures.fields({"a": values}, AXIS)) for values in (FIELD, FIELD.reshape(-1, 1)))
+    assert one == other
+
+
+def test_a_cloud_shows_every_point_and_every_centre():
+    left, right = DRAWINGS["clouds"]().axes
+    for ax, points in ((left, POINTS), (right, 2 * POINTS)):
+        cloud, rings = ax.lines
+        assert np.array_equal(cloud.get_xydata(), points)
+        assert np.array_equal(rings.get_xydata(), CENTRES)
+        assert rings.get_markerfacecolor() == "none"
+        assert ax.get_xlim() == ax.get_ylim()
+        assert ax.get_aspect() == 1

@@ -408,3 +408,45 @@ def test_no_image_depends_on_others_of_its_batch(run, portraits, from_ppca):
     for i in range(6):
         for one, all_ in zip(model(x[i : i + 1], noise[i : i + 1]), whole, strict=True):
             torch.testing.assert_close(one[0], all_[i], rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def from_linear(run, portraits):
+    """A generator at its start, and the linear one that it starts from, of six dimensions of noise and two told."""
+    start = pca.fit_linear_generator(portraits[0], 6, run.rng("pca"), portraits[1])
+    return run.build("weights", gan.GeneratorFromLinear, start=start, width=4, side=32), start
+
+
+def test_it_begins_with_the_images_of_the_linear_generator(run, from_linear):
+    model, start = from_linear
+    assert model.inputs == 8
+    z = 0.1 * torch.randn(5, 8, generator=run.rng("z"))
+    for mode in (model.train(), model.eval()):
+        torch.testing.assert_close(mode(z), (start.mean + z @ start.directions).view(5, 3, 32, 32))
+    far = model(1000 * z)  # what the linear one draws far beyond black and white is cut off
+    assert far.min().item() == pytest.approx(-gan.BEYOND)
+    assert far.max().item() == pytest.approx(gan.BEYOND)
+
+
+def test_all_of_it_is_trained_and_what_it_began_from_is_not(run, from_linear):
+    model, start = from_linear
+    before = [t.clone() for t in start]
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    z, wanted = torch.randn(12, 8, generator=run.rng("z")), torch.rand(12, 3, 32, 32, generator=run.rng("x"))
+    for _ in range(2):  # at the first step nothing reaches what lies before a layer of zeros
+        optimizer.zero_grad()
+        (model(z) - wanted).square().mean().backward()
+        optimizer.step()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad.abs().sum() > 0, name
+    assert not torch.equal(model.linear["directions"], start.directions)
+    assert all(torch.equal(t, b) for t, b in zip(start, before, strict=True))
+
+
+def test_beyond_the_linear_part_it_is_the_plain_generator(run, from_linear):
+    model, _ = from_linear
+    plain = run.build("weights", Generator, inputs=8, width=4, side=32)
+    assert convolutions(model) == convolutions(plain)
+    sizes = [sum(p.numel() for p in network.parameters()) for network in (model, plain)]
+    assert sizes[0] - sizes[1] == 3 * 32 * 32 * (1 + 8)
+    assert not any(isinstance(layer, torch.nn.Tanh) for layer in model.modules())

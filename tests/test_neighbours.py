@@ -1,4 +1,4 @@
-"""Neighbours against brute force, walks on their graph, small distortions, and what neighbours are asked to share."""
+"""Neighbours against brute force, small distortions, and what neighbours are asked to share, before and in a game."""
 
 import math
 
@@ -8,6 +8,8 @@ import torch
 from lab_utils import losses
 from lab_utils.data import augment
 from lab_utils.data.batches import to_unit
+from lab_utils.metrics import changes
+from lab_utils.metrics.clusters import codes_read
 from lab_utils.models.gan import Discriminator
 from lab_utils.training import infogan, neighbours
 from lab_utils.training.gan import PROJECT, Game, gan_step, make_gan
@@ -60,20 +62,49 @@ def test_no_image_is_its_own_neighbour(run, copies):
     assert twins.eq(min(copies - 1, 3)).all()
 
 
-def test_a_walk_stays_on_the_graph_and_goes_everywhere_it_leads(run):
-    graph = torch.tensor([[1, 2], [3, 4], [3, 5], [0, 0], [0, 0], [0, 0]])
+GRAPH = torch.tensor([[1, 2], [3, 4], [3, 5], [0, 0], [0, 0], [0, 0]])
+
+
+def test_a_partner_is_one_of_the_neighbours_each_as_often(run):
     index = torch.zeros(400, dtype=torch.int64)
-    reached = [set(neighbours.walk(index, graph, n, run.rng("walk")).tolist()) for n in range(4)]
-    assert reached == [{0}, {1, 2}, {3, 4, 5}, {0}]
-    ends = neighbours.walk(index, graph, 2, run.rng("walk"))
-    assert ends.bincount(minlength=6).tolist() == pytest.approx([0, 0, 0, 200, 100, 100], abs=40)
-    assert torch.equal(ends, neighbours.walk(index, graph, 2, run.rng("walk")))
+    ends = neighbours.partners(index, GRAPH, run.rng("pairs"))
+    assert ends.bincount(minlength=6).tolist() == pytest.approx([0, 200, 200, 0, 0, 0], abs=40)
+    assert torch.equal(ends, neighbours.partners(index, GRAPH, run.rng("pairs")))
     assert not index.any()  # what was given is not written to
 
 
-def test_each_image_walks_from_itself(run):
+def test_each_image_has_a_partner_of_its_own(run):
     graph = torch.tensor([[1], [2], [3], [0]])
-    assert neighbours.walk(torch.tensor([2, 0, 3]), graph, 1, run.rng("walk")).tolist() == [3, 1, 0]
+    assert neighbours.partners(torch.tensor([2, 0, 3]), graph, run.rng("pairs")).tolist() == [3, 1, 0]
+
+
+def test_mutual_neighbours_by_hand():
+    near = torch.tensor([[2, 1, 3], [0, 3, 4], [3, 1, 4], [0, 2, 1], [0, 1, 2]])
+    # 2 does not have 0, which has it; 1 not 2; 0 not 4. All others have one another.
+    assert neighbours.mutual(near).tolist() == [[1, 3, 1], [0, 3, 4], [3, 4, 3], [0, 2, 1], [1, 2, 1]]
+    alone = torch.tensor([[1, 2], [0, 2], [0, 1], [0, 1]])  # nobody has 3
+    assert neighbours.mutual(alone).tolist() == [[1, 2], [0, 2], [0, 1], [3, 3]]
+    assert neighbours.mutual(torch.tensor([[1], [2], [0]])).tolist() == [[0], [1], [2]]
+
+
+def test_mutual_neighbours_are_those_of_brute_force():
+    n, k = 1200, 4  # more than one part
+    stream = torch.Generator().manual_seed(0)
+    place = torch.rand(n, 2, generator=stream)
+    near = torch.cdist(place, place).fill_diagonal_(math.inf).topk(k, largest=False).indices
+    rows = near.tolist()
+    found = neighbours.mutual(near).tolist()
+    for own, others in enumerate(rows):
+        both = [other for other in others if own in rows[other]] or [own]  # nearest first
+        assert found[own] == [both[i % len(both)] for i in range(k)]
+
+
+def test_purity_by_hand():
+    graph = torch.tensor([[1, 1], [0, 2], [2, 2]])
+    labels = torch.tensor([4, 4, 5, 9])  # of which the last has no row
+    same, alone = neighbours.purity(graph, labels)
+    assert same == pytest.approx(5 / 6)
+    assert alone == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("shape", [(20, 1, 28, 28), (20, 3, 16, 16)])
@@ -94,6 +125,34 @@ def test_distorted_images_keep_shape_and_range_and_differ(run, shape):
 def test_without_distortion_an_image_is_itself(run):
     x = 2 * torch.rand(5, 3, 16, 16, generator=run.rng("x")) - 1
     torch.testing.assert_close(augment.distorted(x, run.rng("distortion")), x, rtol=0, atol=1e-4)
+
+
+def leaning(side, down, right, lean):
+    """A soft stroke, uint8 1×1×side×side, so many pixels off the middle, which leans ``lean`` columns for each row."""
+    place = torch.arange(side) - (side - 1) / 2
+    row, column = place[:, None] - down, place[None] - right
+    ink = (-((column + lean * row) / 1.5).square() - (row / 5).square()).exp()
+    return (255 * ink).round().byte()[None, None]
+
+
+def test_deskewed_digits_stand_upright_in_the_middle():
+    slants = {(2, -3, 0.5), (-1, 2, -0.4), (0, 0, 0.3)}
+    images = torch.cat([leaning(28, *one) for one in slants])
+    seen = neighbours.deskewed(images)
+    assert (seen.dtype, seen.shape) == (torch.uint8, images.shape)
+    before, after = (changes.lean(to_unit(x)).abs() for x in (images, seen))
+    assert before.min() > 0.2
+    assert after.max() < 0.02
+    centre, _ = moments(seen.float())
+    assert moments(images.float())[0].abs().amax() > 2
+    assert centre.abs().max() < 0.1
+    upright = leaning(28, 0, 0, 0.0)
+    assert (seen.float() - upright.float()).abs().mean() < 4  # of 255; all are the same stroke
+    assert torch.equal(neighbours.deskewed(images[1:2]), seen[1:2])  # each by itself
+
+
+def test_a_blank_image_stays_blank():
+    assert not neighbours.deskewed(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)).any()
 
 
 def moments(x):
@@ -179,12 +238,12 @@ def reader(run):
 def test_agreement_is_minus_the_information_that_neighbours_share(run, digits):
     images, graph = digits
     index = torch.arange(5, 25)
-    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, steps=2, size=4, weight=0.5)
+    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, size=4, weight=0.5)
     terms = on_real.terms(reader(run), images[:20])
 
     stream, discriminator = run.rng("agreement"), reader(run)
     index = torch.randint(len(images), (20,), generator=stream)
-    near = images[neighbours.walk(index, graph, 2, stream)]
+    near = images[neighbours.partners(index, graph, stream)]
     p, q = (
         discriminator(augment.distorted(2 * to_unit(x) - 1, stream))["code"][:, :4].softmax(1)
         for x in (images[index], near)
@@ -198,7 +257,7 @@ def test_agreement_is_minus_the_information_that_neighbours_share(run, digits):
 def test_agreement_teaches_the_trunk_and_the_code_but_not_the_verdict(run, digits):
     images, graph = digits
     discriminator = reader(run)
-    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, steps=1, size=4, weight=1.0)
+    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, size=4, weight=1.0)
     on_real.terms(discriminator, images)["agreement"].backward()
     for name, parameter in discriminator.named_parameters():
         if name.startswith("heads.real"):
@@ -215,7 +274,7 @@ def test_descending_on_agreement_gives_neighbours_the_same_code_and_uses_all_of_
     discriminator = run.build("weights", Discriminator, heads=HEADS, width=8, side=28, channels=1, norm="none")
     with torch.no_grad():
         discriminator.heads["code"].weight *= 10  # where nothing tells the codes apart, the gradient is almost nothing
-    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, steps=1, size=4, weight=1.0)
+    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, size=4, weight=1.0)
     optimizer = torch.optim.Adam(discriminator.parameters(), 5e-3)
 
     def probabilities():
@@ -238,7 +297,7 @@ def test_agreement_joins_the_game(run, digits):
     images, graph = digits
     condition = infogan.codes([4], 2, run.rng("condition"), 1.0, 0.1)
     gan = make_gan(run, "toy", PROJECT, 5 + condition.width, {"code": 6}, width=8, side=28, channels=1)
-    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, steps=1, size=4, weight=1.0)
+    on_real = neighbours.agreement(run, run.rng("agreement"), images, graph, size=4, weight=1.0)
     step = gan_step(Game(gan, run, run.rng("noise"), PROJECT, condition, on_real))
     for start in (0, 20, 40):
         scalars = step(images[start : start + 20])
@@ -282,3 +341,70 @@ def test_faces_are_retaken_by_little_and_stay_bytes(run, bar):
     assert 1.07 < ink.max() < 1.13
     assert len(seen.flatten(1).unique(dim=0)) == len(seen)  # each in its own way
     assert torch.equal(seen, augment.retaken(bars, run.rng("order")))
+
+
+# Groups before the game
+
+
+@pytest.fixture
+def quarters():
+    """80 noisy images, uint8 80×1×16×16, in which one quarter is bright, and 3 of each one's kind."""
+    images = torch.randint(0, 40, (80, 1, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    for i, image in enumerate(images):
+        row, column = 8 * (i % 4 // 2), 8 * (i % 2)
+        image[0, row : row + 8, column : column + 8] += 180
+    return images, (torch.arange(80)[:, None] + torch.tensor([4, 8, 12])) % 80
+
+
+def sort(run, quarters):
+    return neighbours.group(run, "groups", *quarters, 4, width=8, steps=60, batch_size=32)
+
+
+@pytest.fixture
+def grouped(run, quarters):
+    return sort(run, quarters)
+
+
+def test_groups_are_those_of_neighbours_and_no_label_is_needed(quarters, grouped):
+    images, graph = quarters
+    groups = codes_read(grouped.network, images, 4, grouped.head)
+    assert groups[:4].sort().values.tolist() == [0, 1, 2, 3]
+    assert torch.equal(groups, groups[graph[:, 0]])
+    assert not grouped.network.training
+    curve = grouped.history.curve
+    assert list(curve["step"]) == [10, 20, 30, 40, 50, 60]
+    heads = [f"group{i}" for i in range(neighbours.HEADS)]
+    assert list(curve.columns) == ["step", *heads] == ["step", *grouped.shared]
+    assert grouped.shared[grouped.head] == max(grouped.shared.values())
+    assert grouped.shared[grouped.head] <= neighbours.BALANCE * math.log(4)
+    assert curve[grouped.head].iloc[-1] > curve[grouped.head].iloc[0]
+    assert len({round(value, 4) for value in grouped.shared.values()}) == 5  # heads begin from different weights
+    assert grouped.network.heads["real"].out_features == 1  # which the discriminator that is taught has, too
+
+
+def test_equal_seeds_give_equal_groups(run, quarters, grouped):
+    again = sort(run, quarters)
+    assert again.shared == grouped.shared
+    for one, other in zip(again.network.parameters(), grouped.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_discriminator_that_was_taught_reads_the_groups(run, quarters, grouped):
+    images, _ = quarters
+    shape = {"width": 8, "side": 16, "channels": 1}
+    discriminator = run.build("fresh", Discriminator, heads=HEADS, norm="batch", **shape)
+    before = {name: value.clone() for name, value in discriminator.state_dict().items()}
+    neighbours.teach(discriminator, grouped)
+    expected = codes_read(grouped.network, images, 4, grouped.head)
+    assert torch.equal(codes_read(discriminator, images, 4), expected)
+    after = discriminator.state_dict()
+    for name, value in grouped.network.trunk.state_dict().items():
+        assert torch.equal(after[f"trunk.{name}"], value)
+    for name in ("heads.real.weight", "heads.real.bias"):  # the verdict is learned in the game
+        assert torch.equal(after[name], before[name])
+    assert torch.equal(after["heads.code.weight"][4:], before["heads.code.weight"][4:])  # continuous codes, too
+    assert torch.equal(after["heads.code.bias"][4:], before["heads.code.bias"][4:])
+    with torch.no_grad():  # what is taught is a copy: the game does not change the grouping
+        discriminator.heads["code"].weight.zero_()
+        next(discriminator.trunk.parameters()).zero_()
+    assert torch.equal(codes_read(grouped.network, images, 4, grouped.head), expected)

@@ -134,3 +134,83 @@ def test_dearer_nats_are_fewer(images):
     assert list(rates) == sorted(rates, reverse=True)
     assert rates[-1] == 0
     assert list(distortions) == sorted(distortions)
+
+
+# The linear generator
+
+
+def test_without_conditions_it_draws_eigenfaces(images, reference):
+    theirs, _ = reference
+    start = pca.fit_linear_generator(images, 12, stream())
+    assert start.directions.shape == (12, 300)
+    np.testing.assert_allclose((start.mean.numpy() + 1) / 2, theirs.mean_, atol=1e-5)
+    sizes = start.directions.norm(dim=1).numpy() / 2  # of images in [−1, 1]
+    np.testing.assert_allclose(sizes, np.sqrt(theirs.explained_variance_), rtol=0.01)
+    cosines = np.abs((start.directions.numpy() / (2 * sizes[:, None]) * theirs.components_).sum(1))
+    assert cosines.min() > 0.99
+
+
+def test_with_as_much_noise_as_there_are_pixels_it_draws_the_covariance_of_the_images(images):
+    start = pca.fit_linear_generator(images, 300, stream())
+    x = 2 * images.flatten(1).double() / 255 - 1
+    torch.testing.assert_close(start.mean, x.mean(0).float())
+    covariance = start.directions.double().T @ start.directions.double()  # of standard normal noise
+    torch.testing.assert_close(covariance, torch.cov(x.T, correction=0), rtol=1e-3, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def told(images):
+    """Two conditions, 1500×2 of 0 and 1, of which the first adds to the first 30 values; and the images with it."""
+    conditions = torch.randint(0, 2, (1500, 2), generator=torch.Generator().manual_seed(5)).float()
+    changed = images.flatten(1).float()
+    changed[:, :30] += 40 * conditions[:, :1]
+    return changed.clamp(0, 255).round().byte().view(images.shape), conditions
+
+
+def test_conditions_are_their_regression_and_come_after_the_noise(told):
+    images, conditions = told
+    start = pca.fit_linear_generator(images, 6, stream(), conditions)
+    assert start.directions.shape == (8, 300)
+    x = 2 * images.flatten(1).double().numpy() / 255 - 1
+    c = conditions.double().numpy() - conditions.double().numpy().mean(0)
+    ridge = np.linalg.solve(c.T @ c + pca.RIDGE * np.eye(2), c.T @ (x - x.mean(0)))
+    np.testing.assert_allclose(start.directions[6:].numpy(), ridge, atol=1e-4)
+    assert start.directions[6, :30].mean().item() == pytest.approx(2 * 40 / 255, rel=0.15)
+    assert start.directions[7, :30].abs().mean() < 0.1
+    expected = x.mean(0) - conditions.double().numpy().mean(0) @ ridge  # an image that is told nothing
+    np.testing.assert_allclose(start.mean.numpy(), expected, atol=1e-4)
+
+
+def test_the_noise_moves_along_what_conditions_leave_open(told):
+    images, conditions = told
+    start = pca.fit_linear_generator(images, 6, stream(), conditions)
+    x = 2 * images.flatten(1).float() / 255 - 1
+    rest = x - start.mean - conditions @ start.directions[6:]
+    assert rest.mean(0).abs().max() < 1e-3
+    theirs = PCA(6, svd_solver="full").fit(rest.numpy())
+    sizes = start.directions[:6].norm(dim=1)
+    np.testing.assert_allclose(sizes.numpy(), np.sqrt(theirs.explained_variance_), rtol=0.01)
+    unit = start.directions[:6] / sizes[:, None]
+    torch.testing.assert_close(unit @ unit.T, torch.eye(6), rtol=0, atol=1e-4)
+    assert np.abs((unit.numpy() * theirs.components_).sum(1)).min() > 0.98
+
+
+def test_conditions_that_always_go_together_share_what_they_say(told):
+    images, conditions = told
+    twice = torch.cat([conditions[:, :1], conditions[:, :1]], dim=1)
+    start = pca.fit_linear_generator(images, 3, stream(), twice)
+    assert start.directions.isfinite().all()
+    torch.testing.assert_close(start.directions[3], start.directions[4], rtol=1e-2, atol=1e-3)
+    one_hot = torch.cat([conditions[:, :1], 1 - conditions[:, :1]], dim=1)  # which add up to one
+    assert pca.fit_linear_generator(images, 3, stream(), one_hot).directions.isfinite().all()
+
+
+def test_principal_directions_are_those_of_the_table(images):
+    x = images.flatten(1).float() / 255
+    x = x - x.mean(0)
+    found = pca.principal(lambda: x.split(400), 300, 24, stream())
+    assert found.shape == (300, 24)
+    torch.testing.assert_close(found.T @ found, torch.eye(24), rtol=0, atol=1e-5)
+    theirs = torch.linalg.svd(x, full_matrices=False).Vh[:12]
+    assert (found[:, :12].T * theirs).sum(1).abs().min() > 0.99
+    assert pca.principal(lambda: [x], 300, 999, stream()).shape == (300, 300)  # no more than there are

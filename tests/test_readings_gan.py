@@ -10,7 +10,7 @@ from lab_utils.data.batches import to_signed
 from lab_utils.labs.gan import LAB
 from lab_utils.labs.spec import FAILS, HOLDS, PARTLY, UNDECIDED, MissingValueError, Values
 from lab_utils.metrics.stability import of_discriminator, roughness, swing
-from lab_utils.models.gan import LinearGenerator
+from lab_utils.models.linear import LinearGenerator
 from lab_utils.run import Run, noise
 from lab_utils.training.conditions import nothing
 from lab_utils.training.gan import DCGAN, EVEN, PROJECT, WGAN_GP, Game, gan_step, make_gan, plain_gan_step, recipe_table

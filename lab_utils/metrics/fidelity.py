@@ -144,7 +144,7 @@ def log_spectrum(images: Tensor) -> Tensor:
         x = (x - x.mean((1, 2), keepdim=True)) * window * window[:, None]
         power = power + torch.fft.fft2(x).abs().square().sum(0)
     waves = torch.fft.fftfreq(side, d=1 / side, dtype=torch.float64, device=images.device)
-    ring = torch.hypot(waves, waves[:, None]).round()
+    ring = torch.hypot(waves, waves[:, None]).round().clamp_max(side // 2)  # the corners, finest of all, in the last
     return torch.stack([(power[ring == k] / len(images)).mean().log() for k in range(1, side // 2 + 1)])
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from lab_utils.clock import spend
 from lab_utils.data.batches import to_unit
 from lab_utils.losses import LOG_2PI
-from lab_utils.models.gan import LinearGenerator
+from lab_utils.models.linear import LinearGenerator
 from lab_utils.models.vae import PPCA
 
 ROUNDS = 3  # of subspace iteration

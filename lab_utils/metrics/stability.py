@@ -54,7 +54,10 @@ def of_discriminator(curves: Sequence[pd.DataFrame]) -> dict[str, list[float]]:
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
     """Spearman's, in [−1, 1]; NaN where one of the two does not move."""
-    return float(pd.Series(a, dtype=float).corr(pd.Series(b, dtype=float), "spearman"))
+    both = [pd.Series(np.asarray(values), dtype=float) for values in (a, b)]
+    if min(one.nunique() for one in both) < 2:
+        return float("nan")
+    return float(both[0].corr(both[1], "spearman"))
 
 
 def first_below(values: Sequence[float], share: float) -> float | None:

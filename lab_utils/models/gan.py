@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from itertools import chain, pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from lab_utils.config import LabError
 from lab_utils.models.layers import smallest, up
+from lab_utils.models.linear import LinearGenerator
 
 NORMS = ("batch", "spectral", "none")  # of a discriminator
 BEYOND = 1.05  # how far an image may leave [−1, 1], so that black and white are within reach
@@ -37,16 +37,6 @@ class Generator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Inputs N×inputs to images N×channels×side×side in [−1, 1], the range of the tanh."""
         return self.layers(z)
-
-
-class LinearGenerator(NamedTuple):
-    """The zeroth generator: images m + uW, flattened to D, in [−1, 1] or a little beyond, for inputs u.
-
-    With standard normal noise for u and W = Λ^½Vᵀ it draws eigenfaces, the best linear-Gaussian model of the images.
-    """
-
-    mean: Tensor  # m, D
-    directions: Tensor  # W, inputs×D
 
 
 class GeneratorFromLinear(Generator):

@@ -13,7 +13,8 @@ from lab_utils import losses
 from lab_utils.data.augment import Augment, mirrored
 from lab_utils.data.batches import by_parts, to_signed
 from lab_utils.models.average import Average
-from lab_utils.models.gan import Discriminator, Generator, GeneratorFromLinear, LinearGenerator
+from lab_utils.models.gan import Discriminator, Generator, GeneratorFromLinear
+from lab_utils.models.linear import LinearGenerator
 from lab_utils.run import Run, autocast, evaluating, noise
 from lab_utils.training.conditions import Condition, Logits, OnReal, nothing
 from lab_utils.training.fit import Batches, History, Watching, fit
@@ -37,7 +38,7 @@ class Recipe:
     penalty: float = 0.0  # weight of the gradient penalty
     average: float = 0.0  # decay of the moving average of the generator's weights that draws the samples; 0: none
     mirror: bool = False  # exchange left and right in half of the real images
-    same_fakes: bool = False  # both turns look at the same fakes, which are then drawn once
+    same_fakes: bool = False  # G's first turn looks at the fakes of D's, which are then drawn once
 
 
 # Report C's settings as its text gives them: rate 1e-3 and Adam's default momentum, two G steps for each of D.
@@ -78,6 +79,7 @@ def recipe_table(*recipes: Recipe) -> pd.DataFrame:
             "penalty λ": f"{recipe.penalty:g}" if recipe.penalty else "none",
             "average of G": f"decay {recipe.average:g}" if recipe.average else "none",
             "real images mirrored": "half" if recipe.mirror else "none",
+            "fakes of a step": "the same for D and G" if recipe.same_fakes else "new in each turn",
         }
         for recipe in recipes
     )
@@ -219,8 +221,8 @@ def gan_step(game: Game) -> Step:
             terms = discriminator_turn(game, share, c, fake.detach().float())
         discriminator.requires_grad_(False)  # its gradients are not wanted in the generator's turn
         try:
-            for _ in range(recipe.generator_steps):
-                if not recipe.same_fakes:
+            for turn in range(recipe.generator_steps):
+                if turn or not recipe.same_fakes:
                     c, fake = drawn(game, share)
                 terms |= generator_turn(game, c, fake)
         finally:  # even if a person interrupts here and trains on

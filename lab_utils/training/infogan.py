@@ -15,7 +15,7 @@ from lab_utils.data.batches import to_unit
 from lab_utils.metrics.clusters import code_information
 from lab_utils.metrics.control import logits_of
 from lab_utils.metrics.pca import centred, fit_linear_generator, fit_pca
-from lab_utils.models.gan import LinearGenerator
+from lab_utils.models.linear import LinearGenerator
 from lab_utils.run import Run
 from lab_utils.training.classifier import FACE_READER, Kind, fit_classifier, train_classifier
 from lab_utils.training.conditions import Condition, Logits

@@ -76,6 +76,8 @@ def play(run: Run, recipe: Recipe, seeds: int, steps: int, every: int, hidden: i
         prepare=lambda points: points, purposes=("points game", "points order"), every=every, evaluate=evaluate,
         kept=kept,
     )  # fmt: skip
+    if not kept["modes"]:  # it failed in its first stretch
+        evaluate()
     with torch.no_grad():
         points = generator(z).unflatten(0, (seeds, -1))
     along = {name: torch.tensor(rows, dtype=torch.float32) for name, rows in kept.items()}
@@ -85,9 +87,10 @@ def play(run: Run, recipe: Recipe, seeds: int, steps: int, every: int, hidden: i
 def play_all(run: Run, seeds: int, steps: int) -> dict[str, Played]:
     """All arms, and report C's settings once more in networks of half the width for half of the steps."""
     every = max(1, steps // EVALUATIONS)
+    half = every * max(1, steps // 2 // every)  # at an evaluation
     played = {key: play(run, recipe, seeds, steps, every) for key, recipe in ARMS.items()}
     slim = replace(ARMS["report"], name=NAMES["half_width"])
-    return played | {"half_width": play(run, slim, seeds, steps // 2, every, hidden=HIDDEN // 2)}
+    return played | {"half_width": play(run, slim, seeds, half, every, hidden=HIDDEN // 2)}
 
 
 def found(played: Mapping[str, Played]) -> dict[str, list[float]]:
