@@ -192,16 +192,18 @@ def test_a_value_that_is_not_there_or_not_finite_is_named():
     assert "c" not in values
 
 
-def test_values_of_metrics_have_their_number_and_interval():
+def test_values_of_metrics_have_their_number_and_interval_and_the_values_of_seeds():
     measured = {
         "gan.fcd": {"value": 1.5, "n": 100},
         "gan.mse": {"value": 0.5, "n": 7, "interval": [0.4, 0.6]},
         "gan.bad": {"value": None, "n": 7},
+        "gan.arm": {"value": 1.5, "n": 9, "range": [1.0, 2.0], "seeds": 2, "by_seed": [2.0, 1.0]},
     }
     values = values_of(measured, "04/")
     assert dict(values) == {
         "04/gan.fcd": 1.5, "04/gan.fcd.n": 100, "04/gan.mse": 0.5, "04/gan.mse.n": 7, "04/gan.mse.low": 0.4,
-        "04/gan.mse.high": 0.6, "04/gan.bad": None, "04/gan.bad.n": 7,
+        "04/gan.mse.high": 0.6, "04/gan.bad": None, "04/gan.bad.n": 7, "04/gan.arm": 1.5, "04/gan.arm.n": 9,
+        "04/gan.arm.by_seed": [2.0, 1.0],
     }  # fmt: skip
     with pytest.raises(MissingValueError, match=r"gan\.bad"):
         values["04/gan.bad"]
@@ -326,6 +328,9 @@ def measured(lab, seed):
             value = chance.choice([0.0, 0.02, 0.5, 1.0, 3.0, 100.0]) * chance.uniform(0.5, 1.5)
             value = round(value) if metric.unit in ("dimensions", "filters") else value + 1e-6
             numbers[name] = {"value": value, "n": chance.choice([1, 200, 10_000]), "interval": [value, value]}
+            if "mean of the seeds" in metric.title:  # those of which a page measures each seed
+                apart = value * chance.uniform(0, 1)
+                numbers[name]["by_seed"] = chance.sample([value - apart, value, value + apart], 3)
         found |= values_of(numbers, f"{other.number}/")
         found |= values_of(numbers) if other is lab else {}
     return found

@@ -361,7 +361,13 @@ def test_one_box_opens_all_code_on_the_screen_and_for_the_printer(good):
     assert sum(block.is_visible() for block in blocks.all()) == 2  # both cells of parameters
 
 
-@pytest.mark.parametrize("kind", [".table", "pre.output", ".equation", ".frame"])
+def test_what_a_run_printed_wraps_on_a_telephone(good):
+    printed = good.locator("pre.output").all()
+    assert any(len(line) > 100 for block in printed for line in block.inner_text().splitlines())
+    assert all(block.evaluate("e => e.scrollWidth <= e.clientWidth") for block in printed)
+
+
+@pytest.mark.parametrize("kind", [".table", ".equation", ".frame"])
 def test_arrow_keys_scroll_what_is_too_wide(good, kind):
     wide = next(e for e in good.locator(kind).all() if e.evaluate("e => e.scrollWidth > e.clientWidth"))
     wide.focus()

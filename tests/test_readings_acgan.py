@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from lab_utils.labs.acgan import LAB
-from lab_utils.labs.spec import FAILS, HOLDS, PARTLY, UNDECIDED, Values
+from lab_utils.labs.acgan import LAB, MALE_BRINGS
+from lab_utils.labs.spec import FAILS, HOLDS, PARTLY, UNDECIDED, MissingValueError, Values
 from lab_utils.metrics import control
 from lab_utils.models.gan import Discriminator
 from lab_utils.training import acgan
@@ -48,7 +48,7 @@ def ending(loss, lead, fcd=(7.0, 6.0)):
     found = dict(zip(("acgan.g_loss_middle", "acgan.g_loss_end"), loss, strict=True))
     found |= dict(zip(("acgan.d_lead_middle", "acgan.d_lead_end"), lead, strict=True))
     found |= {"acgan.g_class_middle": 0.2, "acgan.g_class_end": 0.1}
-    return found | dict(zip(("fcd_middle", "fcd_end"), fcd, strict=True))
+    return found | dict(zip(("acgan.fcd_middle", "acgan.fcd_end"), fcd, strict=True))
 
 
 STEPS = {
@@ -61,10 +61,16 @@ STEPS = {
 REGIONS = {"most": 0.12, "most_at": "at the lower middle", "least": 0.01, "least_at": "at the upper left"}
 
 
-def changed(jaw=0.08, beside=0.05, hair=0.4, most=0.12):
-    """How much the picture changes at the jaw and elsewhere, and in how many pairs the reading of long hair does."""
-    read = {"names": ["Male", "Smiling", "Long_Hair"], "changed": [0.95, 0.2, hair]}
-    return JUDGED | read | {"regions": REGIONS | {"jaw": jaw, "beside": beside, "most": most}}
+def male(jaw=0.08, beside=0.05, hair=0.4):
+    """How much the picture changes at the jaw and elsewhere with Male, and in how many pairs a reading of hair does."""
+    return {"acgan.jaw_change": jaw, "acgan.beside_change": beside, "acgan.hair_change": hair}
+
+
+def changed(most=0.12, **brought):
+    """How much the picture changes where it does most, what changes with Male, and the readings that change."""
+    measured = male(**brought)
+    read = {"names": ["Male", "Smiling", "Long_Hair"], "changed": [0.95, 0.2, measured["acgan.hair_change"]]}
+    return JUDGED | read | measured | {"regions": REGIONS | {"most": most}}
 
 
 COLLUSION = {  # of each seed what the head reads as asked, what the judge reads, and the head's loss
@@ -139,7 +145,7 @@ CASES: dict[str, dict[str, dict]] = {
         "alike": CONTROL | {"acgan.attribute_accuracy": 0.879},
         "harder": CONTROL | {"acgan.attribute_accuracy": 0.859},
         "rest": CONTROL,
-        "more": CONTROL | {"others": 0.761},
+        "more": CONTROL | {"others": 0.741},
         "part": CONTROL | {"others": 0.581},
         "nothing": CONTROL | {"others": 0.579},
         "unseen": CONTROL | {"judge_balanced": [0.87, 0.55, None]},
@@ -154,12 +160,11 @@ CASES: dict[str, dict[str, dict]] = {
         "clear": changed(most=0.03),
         "readings": changed(),
         "no_readings": changed() | {"changed": [0.95, 0.09, 0.09]},
-        "jaw": changed(),
+        "levels": changed(),
         "both": changed(hair=0.1),
         "jaw_only": changed(hair=0.09),
         "hair_only": changed(jaw=0.059),
         "neither": changed(jaw=0.059, hair=0.09),
-        "other_attribute": changed() | {"names": ["Eyeglasses", "Smiling", "Long_Hair"], "first": "Eyeglasses"},
     },
     "steps": {
         "ends": STEPS,
@@ -213,6 +218,17 @@ def said(reading: str, values: dict) -> str:
     return LAB.readings[reading].text(Values(values))
 
 
+@pytest.mark.parametrize(
+    ("others", "outcome"),
+    [(0.9, "more"), (0.741, "more"), (0.739, "part"), (0.581, "part"), (0.579, "nothing"), (0.5, "nothing")],
+)
+def test_pairs_keep_all_that_the_data_allow_from_a_point_below_it(others, outcome):
+    outcomes = set(LAB.readings["control"].outcomes(Values(CONTROL | {"others": others})))
+    assert outcomes & {"more", "part", "nothing"} == {outcome}
+    if outcome == "more":
+        assert "So pairs agree as much as the data allow, or more" in said("control", CONTROL | {"others": others})
+
+
 def test_what_moves_is_an_attribute_that_the_judge_can_read():
     moved = CONTROL | {"changed": [0.95, 0.9, 0.2], "judge_balanced": [0.87, 0.59, 0.7]}
     assert "Of the attributes that the judge can read, Big_Lips changes most often" in said("control", moved)
@@ -243,6 +259,37 @@ def test_every_seed_has_a_verdict_and_all_must_agree():
     assert "seeds_differ" in LAB.readings["collusion"].outcomes(Values(other))
 
 
+FLATTERS = {  # a seed of each verdict: what head and judge read as asked, head trained on real images and on fakes
+    "collusion": ((0.85, 0.85), (0.97, 0.85)),
+    "partly_real": ((0.80, 0.78), (0.99, 0.85)),
+    "early": ((0.5, 0.5), (0.5, 0.5)),
+    "none": ((0.95, 0.89), (0.92, 0.85)),
+}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "outcome"),
+    [
+        (("collusion", "collusion"), "collusion"),
+        (("collusion", "partly_real"), "partly_real"),  # both flatter
+        (("partly_real", "collusion", "collusion"), "partly_real"),
+        (("early", "early"), "early"),
+        (("early", "none"), "none"),  # neither does
+        (("none", "early", "none"), "none"),
+        (("collusion", "none"), "seeds_differ"),
+        (("collusion", "early"), "seeds_differ"),
+        (("partly_real", "none"), "seeds_differ"),
+        (("partly_real", "early"), "seeds_differ"),
+        (("collusion", "partly_real", "none"), "seeds_differ"),
+    ],
+)
+def test_seeds_agree_if_all_flatter_or_none_does(seeds, outcome):
+    fair, taught = ([[*FLATTERS[seed][k], 0.3] for seed in seeds] for k in (0, 1))
+    values = Values(COLLUSION | {"fair": fair, "taught": taught, "trial_seeds": len(seeds)})
+    found = set(LAB.readings["collusion"].outcomes(values))
+    assert found & {"collusion", "partly_real", "early", "none", "seeds_differ"} == {outcome}
+
+
 def test_a_generator_pleases_its_head_if_every_seed_says_so():
     flattered = both_seeds((0.95, 0.91), (0.92, 0.85))
     assert "reads 4 points more" in said("collusion", flattered)
@@ -268,11 +315,27 @@ def test_what_comes_with_an_attribute_is_read_by_a_judge_that_can():
     assert "Readings that change most often with Male: Long_Hair (40%) and Smiling (20%)." in said(
         "comes_with", changed()
     )
-    unread = changed() | {"judge_balanced": [0.87, 0.59, None]}
+    unread = changed() | {"judge_balanced": [0.87, 0.59, None]} | male(hair=0.0)
     assert {"no_readings", "jaw_only"} <= set(LAB.readings["comes_with"].outcomes(Values(unread)))
     many = {"names": [*"abcdef"], "changed": [0.9, 0.2, 0.5, 0.3, 0.4, 0.6], "judge_balanced": [0.9] * 6, "first": "a"}
     assert "with a: f (60%), c (50%), e (40%) and d (30%)." in said("comes_with", changed() | many)  # four at most
     assert "most at the lower middle, by 12.0%" in said("comes_with", changed())
+
+
+@pytest.mark.parametrize("outcome", ["both", "jaw_only", "hair_only", "neither"])
+def test_the_page_says_of_male_what_decides_the_claim(outcome):
+    values = Values(CASES["comes_with"][outcome])
+    assert LAB.readings["comes_with"].outcomes(values)[-2:] == MALE_BRINGS.outcomes(values) == ["levels", outcome]
+    assert LAB.readings["comes_with"].text(values).endswith(MALE_BRINGS.text(values))
+
+
+def test_nothing_is_said_of_male_where_another_attribute_is_first():
+    other = changed() | {"names": ["Eyeglasses", "Smiling", "Long_Hair"], "first": "Eyeglasses"}
+    other |= dict.fromkeys(male())  # not measured
+    assert LAB.readings["comes_with"].outcomes(Values(other)) == ["regions", "clear", "readings"]
+    assert "Male" not in said("comes_with", other)
+    with pytest.raises(MissingValueError, match=r"acgan\.jaw_change"):
+        claim("male_brings").decide(Values(other))
 
 
 # The claims
@@ -290,19 +353,19 @@ CLAIMS = [
     ("strong_discriminator", ending((4.0, 3.7), (6.0, 8.0)), FAILS, ["4.00 to 3.70", "it falls"]),
     ("strong_discriminator", ending((0.7, 0.9), (-0.1, 0.2)), HOLDS, ["−0.10 to 0.20"]),  # D was behind
     ("strong_discriminator", ending((-0.9, -0.7), (1.0, 1.2)), HOLDS, ["−0.90 to −0.70"]),  # as with the hinge loss
-    ("comes_with", changed(), HOLDS, ["by 8.0%, elsewhere by 5.0%", "Long_Hair (40%)"]),
-    ("comes_with", changed(jaw=0.061, hair=0.1), HOLDS, ["by 6.1%", "Long_Hair (10%)"]),
-    ("comes_with", changed(jaw=0.061, hair=0.09), PARTLY, ["by 6.1%", "of hair the judge reads no change"]),
-    ("comes_with", changed(jaw=0.059), PARTLY, ["by 5.9%", "hair changes"]),
-    ("comes_with", changed(jaw=0.029, beside=0.01), PARTLY, ["by 2.9%"]),  # too little to be seen
-    ("comes_with", changed(jaw=0.03, beside=0.01), HOLDS, ["by 3.0%"]),
-    ("comes_with", changed(jaw=0.059, hair=0.09), FAILS, ["neither the lower face nor hair"]),
-    ("comes_with", CASES["comes_with"]["other_attribute"], UNDECIDED, ["Male, is not told here"]),
+    ("male_brings", male(), HOLDS, ["by 8.0% in the mean over all pairs, elsewhere by 5.0%", "in 40% of the pairs"]),
+    ("male_brings", male(jaw=0.061, hair=0.1), HOLDS, ["by 6.1%", "in 10% of", "stands out, and hair changes"]),
+    ("male_brings", male(jaw=0.061, hair=0.09), PARTLY, ["by 6.1%", "in 9% of", "stands out, and hair hardly changes"]),
+    ("male_brings", male(jaw=0.059), PARTLY, ["by 5.9%", "hair changes, and the lower face does not stand out"]),
+    ("male_brings", male(jaw=0.029, beside=0.01), PARTLY, ["by 2.9%"]),  # too little to be seen
+    ("male_brings", male(jaw=0.03, beside=0.01), HOLDS, ["by 3.0%"]),
+    ("male_brings", male(jaw=0.059, hair=0.09), FAILS, ["lower face does not stand out, and hair hardly changes"]),
 ]
 
 
 def claim(reading):
-    return next(one for one in LAB.claims if one.reading is LAB.readings[reading])
+    reading = MALE_BRINGS if reading == "male_brings" else LAB.readings[reading]
+    return next(one for one in LAB.claims if one.reading is reading)
 
 
 @pytest.mark.parametrize(("reading", "values", "verdict", "words"), CLAIMS)
@@ -323,7 +386,8 @@ def test_every_claim_can_end_in_every_verdict():
     found = {one.text: {case[2] for case in CLAIMS if claim(case[0]) is one} for one in LAB.claims}
     assert len(found) == 2
     for text, verdicts in found.items():
-        assert verdicts == {HOLDS, PARTLY, FAILS, UNDECIDED}, text
+        undecided = set() if "Male" in text else {UNDECIDED}  # it is clear or it is not
+        assert verdicts == {HOLDS, PARTLY, FAILS} | undecided, text
 
 
 @pytest.mark.parametrize("one", LAB.claims, ids=lambda one: one.text)

@@ -29,14 +29,15 @@ def follow(d, g, evaluations=20):
     return named((d, g, evaluations), *names)
 
 
-def mean(values):
-    return sum(values) / len(values)
+def over_seeds(values):
+    """Metrics, each the mean of one value for each seed, with those values."""
+    found = {name: sum(each) / len(each) for name, each in values.items()}
+    return found | {f"{name}.by_seed": list(each) for name, each in values.items()}
 
 
 def ratios(one, two):
-    """D's loss with one step of G for each of D and with two, of each seed, and the means that are measured."""
-    found = {"dcgan_one_to_one.d_loss": mean(one), "dcgan_one_to_two.d_loss": mean(two)}
-    return found | {"d_losses": [list(one), list(two)], "arm_seeds": len(one)}
+    """D's loss with one step of G for each of D and with two, of each seed."""
+    return over_seeds({"dcgan_one_to_one.d_loss": one, "dcgan_one_to_two.d_loss": two})
 
 
 def draws(diversity, no_hair):
@@ -47,9 +48,8 @@ def draws(diversity, no_hair):
 
 def steady(swings, rough):
     """Of DCGAN and WGAN-GP, each with a value for each seed."""
-    found = {"swing_by_seed": list(map(list, swings)), "roughness_by_seed": list(map(list, rough))}
-    found |= named(map(mean, swings), "dcgan.loss_swing", "wgangp.loss_swing")
-    return found | named(map(mean, rough), "dcgan.loss_roughness", "wgangp.loss_roughness")
+    found = named(swings, "dcgan.loss_swing", "wgangp.loss_swing")
+    return over_seeds(found | named(rough, "dcgan.loss_roughness", "wgangp.loss_roughness"))
 
 
 def rescue(report, early, slim):
@@ -59,10 +59,10 @@ def rescue(report, early, slim):
 
 def in_the_plane(report=1.0, one_to_two=4.0, five_to_one=8.0, seeds=((8, 7), (8, 8), (8, 8))):
     """Gaussians found on average, and by each seed with DCGAN at 1 : 1, at 5 : 1 and with WGAN-GP."""
-    by_seed = named(seeds, "one_to_one", "five_to_one", "wgangp")
-    found = rescue(report, 1.0, 1.0) | {"toy_dcgan.modes": one_to_two, "toy_five_to_one.modes": five_to_one}
-    found |= {"toy_one_to_one.modes": 7.5, "toy_wgangp.modes": 8.0, "toy_seeds": 2}
-    return found | {"modes_by_seed": {key: list(values) for key, values in by_seed.items()}}
+    by_seed = named(seeds, "toy_one_to_one.modes", "toy_five_to_one.modes", "toy_wgangp.modes")
+    found = over_seeds({"toy_report.modes": (report,) * 2, "toy_dcgan.modes": (one_to_two,) * 2} | by_seed)
+    found |= rescue(report, 1.0, 1.0) | {"toy_five_to_one.modes": five_to_one}
+    return found | {"toy_seeds": 2}
 
 
 def along(one_to_one, wgangp):
@@ -88,9 +88,7 @@ def sampled(gan=3.0, linear=9.0, ratio=0.4, detected=0.97):
 
 def fcds(dcgan, wgangp, small):
     """Of each seed."""
-    by_seed = {"dcgan": list(dcgan), "wgangp": list(wgangp), "small": list(small)}
-    found = {f"{key}.fcd": mean(values) for key, values in by_seed.items()}
-    return found | {"fcd_by_seed": by_seed, "arm_seeds": len(by_seed["small"])}
+    return over_seeds({"dcgan.fcd": dcgan, "wgangp.fcd": wgangp, "small.fcd": small}) | {"arm_seeds": len(small)}
 
 
 def judged(accuracy, majority, *hair):
@@ -153,6 +151,7 @@ CASES: dict[str, dict[str, dict]] = {
         "losses": leads(1.0, 0.5),
         "lead": leads(1.0, 0.5),
         "ahead": leads(1.0, 1.11),
+        "as_before": leads(1.0, 1.09),
         "harder": leads(1.0, 0.11),
         "lost": leads(1.0, 0.1),
     },
@@ -283,7 +282,7 @@ def test_a_sentence_about_a_number_that_is_not_finite_is_not_said():
         ("judge", judged(0.77, 0.76), {"blind"}),
         ("plane", in_the_plane(one_to_two=7.0, five_to_one=6.0), {"more_d", "more_g"}),  # one apart is a near-tie
         ("plane", in_the_plane(seeds=((8, 7), (7, 8), (8, 8))), {"no_cure"}),
-        ("curves", leads(-1.0, -0.8), {"harder", "lost"}),  # it gains, from however far behind
+        ("toy_losses", along(0.2, 0.9), {"wgangp_follows"}),  # that would be further from zero, the nearer the samples
         ("curves", leads(1.0, 0.5), {"ended"}),
         ("loss_and_quality", follow(0.2, 0.2, evaluations=10), {"few"}),
         ("recipes", fcds((11.1, 30.0), (40.0, 39.0), (10.0, 11.0)), {"close"}),
@@ -300,9 +299,39 @@ def said(reading, values):
     return LAB.readings[reading].text(Values(values))
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "stands"),
+    [
+        (0.5, 0.61, "ahead"),
+        (0.5, 0.59, "as_before"),
+        (0.5, 0.41, "as_before"),
+        (0.5, 0.39, "harder"),
+        (0.15, 0.11, "as_before"),
+        (0.15, 0.1, "lost"),
+        (0.1, 0.1, "lost"),  # what has no lead is not as well off as anything
+        (-1.0, -0.8, "lost"),  # it gains, and is still behind
+        (-1.0, 0.11, "ahead"),
+    ],
+)
+def test_where_d_stands_at_the_end_is_said_in_one_way(first, last, stands):
+    outcomes = set(LAB.readings["curves"].outcomes(Values(leads(first, last))))
+    assert outcomes & {"ahead", "as_before", "harder", "lost"} == {stands}
+
+
+def test_dcgan_may_follow_the_distance_either_way_and_wgangp_only_towards_zero():
+    for r, outcomes in (
+        (0.9, {"one_to_one_follows", "wgangp_silent"}),
+        (-0.9, {"one_to_one_follows", "wgangp_follows"}),
+    ):
+        assert set(LAB.readings["toy_losses"].outcomes(Values(along(r, r)))) == {"levels"} | outcomes
+    assert "the nearer the samples, the nearer its loss is to zero" in said("toy_losses", along(0.2, -0.9))
+
+
 def test_a_cure_finds_all_eight_with_every_seed():
     assert "are found by DCGAN at 5 : 1 and WGAN-GP." in said("plane", in_the_plane())
     assert "are found by DCGAN at 1 : 1." in said("plane", in_the_plane(seeds=((8, 8), (8, 7), (7, 8))))
+    others = in_the_plane(report=8.0, one_to_two=8.0, seeds=((8, 7), (8, 7), (7, 8)))
+    assert "are found by report C's settings and DCGAN at 1 : 2." in said("plane", others)
 
 
 def test_the_divergence_is_what_the_best_loss_leaves():
@@ -324,7 +353,7 @@ def test_what_each_model_has_seen_is_steps_times_batch():
 
 def test_the_spread_is_of_the_three_recipes_alone():
     values = ends()
-    values["fcd_by_seed"] |= {"even": [90.0, 1.0]}  # which stands in no picture of the three
+    values |= over_seeds({"even.fcd": [90.0, 1.0]})  # which stands in no picture of the three
     assert "from 9.500 to 30.00 under three recipes and 2 seeds" in said("discussion", values)
 
 
@@ -376,6 +405,12 @@ CLAIMS = [
     ("cured", rescue(1.0, 2.0, 2.0), PARTLY, ["were found by fewer steps,"]),
     ("cured", rescue(4.0, 1.0, 2.0), PARTLY, ["were found by half the width,"]),  # each remedy by itself
     ("cured", rescue(1.0, 1.9, 2.8), FAILS, ["1.9", "2.8", "Neither cures it"]),
+    ("cured", rescue(7.0, 7.5, 7.0), HOLDS, ["what helped is fewer steps."]),  # all, if from less than one below
+    ("cured", rescue(1.0, 7.0, 7.5), HOLDS, ["what helped is fewer steps and half the width."]),
+    ("cured", rescue(7.0, 7.0, 7.5), HOLDS, ["what helped is half the width."]),
+    ("cured", rescue(1.0, 7.4, 7.4), PARTLY, ["found by fewer steps, but not all"]),
+    ("cured", rescue(7.0, 7.4, 7.4), FAILS, ["7.4", "Neither cures it"]),
+    ("cured", rescue(7.4, 7.5, 1.0), HOLDS, ["find 7.4 of", "what helped is fewer steps."]),
     ("cured", rescue(7.5, 1.0, 1.0), UNDECIDED, ["find 7.5 of", "no collapse to cure"]),
 ]
 
@@ -394,8 +429,17 @@ def test_verdicts_follow_the_numbers_and_the_words_hold_them(reading, values, ve
 
 
 def test_a_claim_is_decided_by_metrics_alone():
+    over_several = {name for name, metric in LAB.metrics.items() if "mean of the seeds" in metric.title}
+    known = set(LAB.metrics) | {f"{name}.n" for name in LAB.metrics} | {f"{name}.by_seed" for name in over_several}
     for _, values, *_ in CLAIMS:
-        assert {name.removesuffix(".n") for name in values} <= set(LAB.metrics)
+        assert set(values) <= known
+
+
+def test_two_steps_are_judged_by_as_many_seeds_as_there_are_values():
+    assert "means of 1 seed." in said("two_steps", ratios((0.01,), (0.4,)))
+    assert "means of 3 seeds." in said("two_steps", ratios((0.01, 0.02, 0.03), (0.4, 0.5, 0.6)))
+    with pytest.raises(MissingValueError):  # a mean without its seeds decides nothing
+        claim("two_steps").decide(Values({"dcgan_one_to_one.d_loss": 0.01, "dcgan_one_to_two.d_loss": 0.4}))
 
 
 def test_every_claim_can_end_in_every_verdict():

@@ -141,6 +141,7 @@ CASES = {
         "bounds": continuous(0.7, 0.6),
         "read": continuous(0.51, 0.6),
         "unread": continuous(0.19, -0.1),
+        "one_alone": continuous(1.4, 0.19),
         "part": continuous(0.5, 1.4),
     },
     "faces": {
@@ -198,6 +199,24 @@ def test_every_sentence_is_said_where_it_is_true(reading, outcome):
 )
 def test_nothing_is_said_that_the_numbers_do_not_show(reading, values, unsaid):
     assert not unsaid & set(LAB.readings[reading].outcomes(Values(SETTINGS | values)))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        (0.51, 1.4, "read"),
+        (0.5, 1.4, "part"),
+        (1.4, 0.2, "part"),
+        (1.4, 0.19, "one_alone"),
+        (0.19, 1.4, "one_alone"),  # either of them
+        (-0.1, 1.4, "one_alone"),
+        (0.2, 0.2, "part"),
+        (0.19, 0.19, "unread"),
+    ],
+)
+def test_two_continuous_codes_are_judged_together_in_one_sentence(first, second, outcome):
+    values = Values(continuous(first, second))
+    assert LAB.readings["continuous_read"].outcomes(values) == ["bounds", outcome]
 
 
 def test_there_are_no_cases_of_sentences_that_are_gone():

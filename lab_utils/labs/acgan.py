@@ -426,7 +426,7 @@ def collusion(v: Values) -> list[str]:
     flatters = {one in ("collusion", "partly_real") for one in verdicts}
     verdict = verdicts.pop() if len(verdicts) == 1 else "seeds_differ" if len(flatters) == 2 else "mixed"
     if verdict == "mixed":
-        verdict = "partly_real" if flatters == {True} else "none"
+        verdict = "collusion" if flatters == {True} else "none"
     pleased = min(head - judged for head, judged, _ in v["fair"]) > 0.03
     return ["ended"] * bool(v.get("fakes_ended")) + ["taught", "fair", verdict] + ["pleased"] * pleased + ["loss"]
 

@@ -516,7 +516,7 @@ READINGS = {
             "ahead": "So D has pulled ahead.",
             "as_before": "So D tells them apart as well as at the start.",
             "harder": "So D finds it harder to tell them apart, and still can.",
-            "lost": "So D cannot tell them apart any more.",
+            "lost": "So D cannot tell them apart.",
         },
         leads,
     ),

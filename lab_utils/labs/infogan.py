@@ -477,7 +477,13 @@ def rule_continuous_read(v: Values) -> list[str]:
     both = [v[f"infogan_digits.{which}_bound"] for which in ("first", "second")]
     return [
         "bounds",
-        "read" if min(both) > 0.5 else "unread" if max(both) < 0.2 else "one_alone" if min(both) < 0.2 else "part",
+        "read"
+        if min(both) > 0.5
+        else "unread"
+        if max(both) < 0.2
+        else "one_alone"
+        if min(both) < 0.2 and max(both) > 0.5
+        else "part",
     ]
 
 

@@ -96,7 +96,8 @@ def values_of(measured: Mapping[str, Mapping[str, Any]], prefix: str = "") -> Va
         if entry.get("interval"):
             found[f"{prefix}{name}.low"], found[f"{prefix}{name}.high"] = entry["interval"]
         if entry.get("by_seed"):
-            found[f"{prefix}{name}.by_seed"] = entry["by_seed"]
+            finite = None not in entry["by_seed"]
+            found[f"{prefix}{name}.by_seed"] = entry["by_seed"] if finite else None
     return found
 
 

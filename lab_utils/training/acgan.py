@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lab_utils.clock import spend
 from lab_utils.data.batches import Tensors, by_parts, to_signed
 from lab_utils.metrics.changes import extremes
-from lab_utils.metrics.control import Coupled, PairReadings, balanced_accuracy, read_pairs
+from lab_utils.metrics.control import Coupled, JudgeScores, PairReadings, balanced_accuracy, read_pairs
 from lab_utils.metrics.fidelity import as_bytes, fcd
 from lab_utils.run import evaluating
 from lab_utils.training.conditions import Condition, Logits
@@ -81,6 +81,11 @@ def change_by_region(off: Tensor, on: Tensor, squares: int = 4) -> dict[str, Any
         "jaw": jaw.mean().item(),
         "beside": (areas.sum() - jaw.sum()).item() / (areas.numel() - jaw.numel()),
     }
+
+
+def read_by(scores: JudgeScores, columns: Sequence[int], chance: float = 0.6) -> list[int]:
+    """Those of some columns that a judge reads better than by chance: with a balanced accuracy of 0.6 or more."""
+    return [k for k in columns if scores.balanced[k] >= chance]
 
 
 # What the class head says of images: a reader from inside the game
