@@ -325,7 +325,7 @@ def cures(v: Values) -> Mapping[str, Any]:
 
 def toy_losses(v: Values) -> Sequence[str]:
     correlations = {key: v[f"toy_{key}.loss_distance"] for key in ("one_to_one", "wgangp")}
-    follows = {"one_to_one": abs(correlations["one_to_one"]) >= 0.7, "wgangp": correlations["wgangp"] <= -0.7}
+    follows = {"one_to_one": abs(correlations["one_to_one"]) >= 0.5, "wgangp": correlations["wgangp"] <= -0.5}
     return ["levels", *(f"{key}_{'follows' if yes else 'silent'}" for key, yes in follows.items())]
 
 
@@ -495,8 +495,8 @@ READINGS = {
     "toy_losses": Reading(
         toy_losses,
         {
-            "levels": "Along training D's loss on new points and the distance of the samples have a rank correlation "
-            "of {toy_one_to_one.loss_distance:.2f} for DCGAN at 1 : 1 and of {toy_wgangp.loss_distance:.2f} for "
+            "levels": "Along training D's loss on new points and the distance of the samples have a rank correlation, "
+            "in the mean over the seeds, of {toy_one_to_one.loss_distance:.2f} for DCGAN at 1 : 1 and of {toy_wgangp.loss_distance:.2f} for "
             "WGAN-GP.",
             "one_to_one_follows": "DCGAN's loss follows the distance.",
             "one_to_one_silent": "DCGAN's loss does not say how far the samples are from the data.",

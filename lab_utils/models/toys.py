@@ -11,8 +11,9 @@ from torch import Tensor, nn
 class SideBySide(nn.Module):
     """Perceptrons of one shape, each with weights of its own, that do not know of one another.
 
-    Rows of the input belong to them in equal parts, the first part to the first. Trained by an optimiser that looks at
-    each weight by itself, such as Adam, each goes as it would alone: a training over many seeds at the price of one.
+    Rows of the input belong to them by turns (:func:`of_each`), so that sets may be cut and joined between rows.
+    Trained by an optimiser that looks at each weight by itself, such as Adam, each goes as it would alone: a training
+    over many seeds at the price of one.
     """
 
     def __init__(self, copies: int, sizes: Sequence[int]):
@@ -27,10 +28,15 @@ class SideBySide(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows N×inputs to N×outputs; N is a multiple of the number of networks."""
-        x = x.unflatten(0, (self.copies, -1))
+        x = of_each(x, self.copies)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = torch.baddbmm(bias, x, weight).relu()
-        return torch.baddbmm(self.biases[-1], x, self.weights[-1]).flatten(0, 1)
+        return torch.baddbmm(self.biases[-1], x, self.weights[-1]).transpose(0, 1).flatten(0, 1)
+
+
+def of_each(x: Tensor, copies: int) -> Tensor:
+    """The rows of each of some networks side by side: N×D to copies×(N/copies)×D."""
+    return x.unflatten(0, (-1, copies)).transpose(0, 1)
 
 
 class PointGenerator(SideBySide):

@@ -11,7 +11,7 @@ from lab_utils import losses
 from lab_utils.data.toys import log_normal, log_ring, ring
 from lab_utils.metrics.modes import modes_found, transport_distance
 from lab_utils.metrics.stability import rank_correlation
-from lab_utils.models.toys import PointDiscriminator, PointGenerator
+from lab_utils.models.toys import PointDiscriminator, PointGenerator, of_each
 from lab_utils.run import Run, evaluating, noise
 from lab_utils.training.fit import History
 from lab_utils.training.gan import DCGAN, EVEN, REPORT, WGAN_GP, Recipe, paired, train_gan
@@ -21,7 +21,8 @@ HIDDEN = 64  # units of either hidden layer
 BATCH = 128  # points for each seed in a batch
 POINTS = 200_000  # that training draws from
 MANY = 100_000  # points by which a loss is measured
-LOOKED_AT = 400  # of each seed, by which it is measured
+JUDGED = 4_000  # of each seed, by which D's loss is measured
+LOOKED_AT = 400  # of those, by which modes and distance are
 
 # Report C's settings, then one thing changed at a time. WGAN-GP's rate and λ are chosen for points (its authors' toy
 # has a λ of 0.1); all count batches of real points, so that more steps of D are fewer of G.
@@ -48,6 +49,7 @@ class Played:
     modes: Tensor  # Gaussians found, of eight, E×seeds
     distance: Tensor  # Wasserstein-1 to new points of the eight, E×seeds
     d_loss: Tensor  # on new points, E×seeds, nats or the recipe's own unit
+    seen: list[int]  # batches of real points before each evaluation
     history: History
 
 
@@ -57,15 +59,15 @@ def play(run: Run, recipe: Recipe, seeds: int, steps: int, every: int, hidden: i
     discriminator = run.build("points discriminator", PointDiscriminator, copies=seeds, hidden=hidden)
     gan = paired(run, recipe, generator, discriminator)
     known = ring(POINTS, run.rng("points"))
-    new = ring(seeds * LOOKED_AT, run.rng("new points"))
-    z = noise(seeds * LOOKED_AT, generator.inputs, run.rng("noise of points"))
+    new = ring(seeds * JUDGED, run.rng("new points"))
+    z = noise(seeds * JUDGED, generator.inputs, run.rng("noise of points"))
     kept: dict[str, list[Any]] = {"modes": [], "distance": [], "d_loss": []}
 
     def evaluate() -> dict[str, float]:
         with torch.no_grad(), evaluating(generator):
             drawn = generator(z)
-            logits = [discriminator(x)["real"].unflatten(0, (seeds, -1)) for x in (new, drawn)]
-        each = list(zip(*(x.unflatten(0, (seeds, -1)) for x in (drawn, new)), strict=True))
+            logits = [of_each(discriminator(x)["real"], seeds) for x in (new, drawn)]
+        each = list(zip(*(of_each(x, seeds)[:, :LOOKED_AT] for x in (drawn, new)), strict=True))
         kept["modes"].append([modes_found(points) for points, _ in each])
         kept["distance"].append([transport_distance(points, others) for points, others in each])
         kept["d_loss"].append([recipe.discriminator_loss(*pair).item() for pair in zip(*logits, strict=True)])
@@ -79,9 +81,10 @@ def play(run: Run, recipe: Recipe, seeds: int, steps: int, every: int, hidden: i
     if not kept["modes"]:  # it failed in its first stretch
         evaluate()
     with torch.no_grad():
-        points = generator(z).unflatten(0, (seeds, -1))
+        points = of_each(generator(z), seeds)[:, :LOOKED_AT]
     along = {name: torch.tensor(rows, dtype=torch.float32) for name, rows in kept.items()}
-    return Played(points, **along, history=history)
+    seen = [int(step) * recipe.discriminator_steps for step in history.stretches.get("step", [0])]
+    return Played(points, **along, seen=seen, history=history)
 
 
 def play_all(run: Run, seeds: int, steps: int) -> dict[str, Played]:
@@ -95,8 +98,10 @@ def play_all(run: Run, seeds: int, steps: int) -> dict[str, Played]:
 
 def found(played: Mapping[str, Played]) -> dict[str, list[float]]:
     """How many Gaussians each seed found at the end, by arm, and under report C's settings after half of the steps."""
-    early = played["report"].modes[len(played["half_width"].modes) - 1]
-    return {key: one.modes[-1].tolist() for key, one in played.items()} | {"report_early": early.tolist()}
+    early = played["report"].modes[: len(played["half_width"].modes)][-1]
+    last = {key: one.modes[-1].tolist() for key, one in played.items()}
+    first = {"report": last["report"], "report_early": early.tolist(), "half_width": last["half_width"]}
+    return first | last
 
 
 def loss_against_distance(played: Played) -> list[float]:
