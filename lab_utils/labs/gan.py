@@ -496,8 +496,8 @@ READINGS = {
         toy_losses,
         {
             "levels": "Along training D's loss on new points and the distance of the samples have a rank correlation, "
-            "in the mean over the seeds, of {toy_one_to_one.loss_distance:.2f} for DCGAN at 1 : 1 and of {toy_wgangp.loss_distance:.2f} for "
-            "WGAN-GP.",
+            "in the mean over the seeds, of {toy_one_to_one.loss_distance:.2f} for DCGAN at 1 : 1 and of "
+            "{toy_wgangp.loss_distance:.2f} for WGAN-GP.",
             "one_to_one_follows": "DCGAN's loss follows the distance.",
             "one_to_one_silent": "DCGAN's loss does not say how far the samples are from the data.",
             "wgangp_follows": "Of WGAN-GP's this holds: the nearer the samples, the nearer its loss is to zero.",
