@@ -76,7 +76,7 @@ PROFILES = {
     ),
     "quick": Settings(
         train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=8000,
-        evaluate_every=800, arm_width=16, arm_batch_size=16, arm_steps=600, arm_seeds=3, toy_steps=2000, toy_seeds=5,
+        evaluate_every=800, arm_width=16, arm_batch_size=16, arm_steps=500, arm_seeds=3, toy_steps=2000, toy_seeds=5,
         **of_vae("quick"), checkpoint_every=200, log_every=20,
     ),
     "long": Settings(
