@@ -216,7 +216,7 @@ def test_a_page_says_of_the_recipes_what_their_sources_say():
     assert table["rates of D, G"].tolist()[:2] == ["0.001, 0.001", "0.0002, 0.0002"]
     assert table["Adam's β"].tolist() == ["0.9, 0.999", "0.5, 0.999", "0, 0.9", "0, 0.9"]
     assert table["penalty λ"].tolist() == ["none", "none", "10", "none"]
-    assert table["average of G"].tolist() == ["none", "none", "none", "decay 0.995"]
+    assert table["average of G"].tolist() == ["none", "none", "none", "decay 0.998"]
     assert table["real images mirrored"].tolist() == ["none", "none", "none", "half"]
     assert recipe_table(EVEN)["D : G steps"].tolist() == ["1 : 1"]
     assert replace(DCGAN, name=EVEN.name, generator_steps=1) == EVEN

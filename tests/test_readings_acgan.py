@@ -271,8 +271,9 @@ FLATTERS = {  # a seed of each verdict: what head and judge read as asked, head 
     ("seeds", "outcome"),
     [
         (("collusion", "collusion"), "collusion"),
-        (("collusion", "partly_real"), "partly_real"),  # both flatter
-        (("partly_real", "collusion", "collusion"), "partly_real"),
+        (("collusion", "partly_real"), "collusion"),  # both flatter; that the outsider sees more is true of one alone
+        (("partly_real", "collusion", "collusion"), "collusion"),
+        (("partly_real", "partly_real"), "partly_real"),
         (("early", "early"), "early"),
         (("early", "none"), "none"),  # neither does
         (("none", "early", "none"), "none"),
