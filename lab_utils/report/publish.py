@@ -13,7 +13,7 @@ from lab_utils.report.pages import page_reasons
 from lab_utils.report.record import Manifest, altered, read_manifest
 from lab_utils.report.request import Places, Request
 
-LARGEST = 8_000_000  # bytes of a set, for it is kept in the repository
+LARGEST = 16_000_000  # bytes of a set, for it is kept in the repository
 LEFT_OUT = ("figures/", "notebooks/")  # the pages hold both
 
 
