@@ -118,7 +118,8 @@ def real(run):
 
 def test_what_is_examined_is_what_its_parts_say(gan, noise, real):
     images, table = real
-    found = acgan.examine(gan, Judge(), noise, requests(40), COLUMNS, real)
+    like_real = acgan.given(noise[torch.arange(60) % 40], table[:, COLUMNS])
+    found = acgan.examine(gan, Judge(), noise, requests(40), COLUMNS, real, like_real)
     assert len(found.pairs) == len(found.judge) == len(found.head) == 2
     for k, column in enumerate(COLUMNS):
         pairs = acgan.make_pairs(gan, noise, requests(40)[k])
@@ -132,7 +133,6 @@ def test_what_is_examined_is_what_its_parts_say(gan, noise, real):
     expected = acgan.head_accuracy(gan, images, table[:, COLUMNS])
     assert torch.equal(found.head_on_real, expected)
     assert found.head_on_real[0] == 1
-    like_real = acgan.given(noise[torch.arange(60) % 40], table[:, COLUMNS])
     drawn = (gan.sampler(like_real) + 1) / 2
     assert found.fcd == pytest.approx(fidelity.fcd(Judge(), drawn, images), rel=1e-5)
 

@@ -86,9 +86,10 @@ def sampled(gan=3.0, linear=9.0, ratio=0.4, detected=0.97):
     return found | {"gan.faces_found": 0.96, "real.faces_found": detected}
 
 
-def fcds(dcgan, wgangp, small):
-    """Of each seed."""
-    return over_seeds({"dcgan.fcd": dcgan, "wgangp.fcd": wgangp, "small.fcd": small}) | {"arm_seeds": len(small)}
+def fcds(dcgan, wgangp, small, linear=14.0):
+    """Of each seed; and of the eigenfaces that this course's recipe begins as."""
+    found = over_seeds({"dcgan.fcd": dcgan, "wgangp.fcd": wgangp, "small.fcd": small})
+    return found | {"arm_seeds": len(small), "linear.fcd": linear}
 
 
 def judged(accuracy, majority, *hair):
@@ -186,6 +187,7 @@ CASES: dict[str, dict[str, dict]] = {
     "recipes": {
         "order": RANKED,
         "close": fcds((11.0, 30.0), (40.0, 39.0), (10.0, 11.0)),
+        "start": fcds((20.0, 22.0), (30.0, 29.0), (10.0, 11.0), linear=11.6),
         "apart": RANKED,
         "fewest": RANKED,
     },
@@ -287,6 +289,8 @@ def test_a_sentence_about_a_number_that_is_not_finite_is_not_said():
         ("loss_and_quality", follow(0.2, 0.2, evaluations=10), {"few"}),
         ("recipes", fcds((11.1, 30.0), (40.0, 39.0), (10.0, 11.0)), {"close"}),
         ("recipes", fcds((40.0, 42.0), (30.0, 29.0), (10.0, 11.0)), {"fewest"}),
+        ("recipes", fcds((20.0, 22.0), (30.0, 29.0), (10.0, 11.0), linear=11.7), {"start"}),
+        ("recipes", fcds((9.0, 9.2), (30.0, 29.0), (10.0, 11.0), linear=10.0), {"start"}),  # it is not ahead
         ("bald", draws((0.7, 0.8), (0.94, 0.73, 0.62, 0.67)), {"blur"}),
         ("copies", {"gan.nn_distance_ratio": 1.15}, {"further"}),
     ],

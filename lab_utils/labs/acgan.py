@@ -11,6 +11,7 @@ from lab_utils.labs.spec import (
     FAILS,
     HOLDS,
     PARTLY,
+    REAL_FACES,
     UNDECIDED,
     Claim,
     Comparison,
@@ -136,7 +137,7 @@ METRICS = {
         higher_is_better=True,
         targets={"quick/photographs": 0.95, "long/photographs": 0.97},
     ),
-    "real.faces_found": Metric("Test images in which a detector finds a face", "fraction", Tolerance(absolute=0.001)),
+    "real.faces_found": REAL_FACES,
     **{
         f"acgan.{key}_{when}": Metric(f"{title}, {part} third of training", unit, Tolerance(relative=0.5, absolute=0.1))
         for when, part in {"middle": "middle", "end": "last"}.items()

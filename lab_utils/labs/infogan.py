@@ -11,6 +11,7 @@ from lab_utils.labs.spec import (
     FAILS,
     HOLDS,
     PARTLY,
+    REAL_FACES,
     UNDECIDED,
     Claim,
     Deliverable,
@@ -150,7 +151,7 @@ METRICS = {
         higher_is_better=True,
         targets={"quick/photographs": 0.9, "long/photographs": 0.95},
     ),
-    "real.faces_found": Metric("Test images in which a detector finds a face", "fraction", Tolerance(absolute=0.001)),
+    "real.faces_found": REAL_FACES,
     "infogan.fcd": Metric(
         "Faces: FCD of samples to test images", "squared distance", Tolerance(relative=0.3), higher_is_better=False
     ),

@@ -11,6 +11,7 @@ from lab_utils.labs.spec import (
     FAILS,
     HOLDS,
     PARTLY,
+    REAL_FACES,
     UNDECIDED,
     WITNESS,
     Claim,
@@ -177,9 +178,7 @@ METRICS = {
         higher_is_better=False,
         targets=dict.fromkeys(("quick", "long", "full"), 0.02),
     ),
-    "real.faces_found": Metric(
-        "Test images in which a detector finds a face", "fraction", Tolerance(absolute=0.01), higher_is_better=True
-    ),
+    "real.faces_found": REAL_FACES,
 }
 
 

@@ -60,6 +60,11 @@ def named(model: str, title: str, metrics: Mapping[str, Metric]) -> dict[str, Me
     return {f"{model}.{name}": replace(metric, title=f"{title}: {metric.title}") for name, metric in metrics.items()}
 
 
+REAL_FACES = Metric(
+    "Test images in which a detector finds a face", "fraction", Tolerance(absolute=0.001), higher_is_better=True
+)
+
+
 @dataclass(frozen=True)
 class Deliverable:
     title: str

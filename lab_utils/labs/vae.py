@@ -5,7 +5,19 @@ from collections.abc import Mapping, Sequence
 from pydantic import ConfigDict, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from lab_utils.labs.spec import OTHER_DATA, WITNESS, Claim, Deliverable, Lab, Metric, Reading, Tolerance, Values, always
+from lab_utils.labs.spec import (
+    OTHER_DATA,
+    REAL_FACES,
+    WITNESS,
+    Claim,
+    Deliverable,
+    Lab,
+    Metric,
+    Reading,
+    Tolerance,
+    Values,
+    always,
+)
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -191,9 +203,7 @@ METRICS = {
         higher_is_better=True,
         targets={"quick/photographs": 0.97, "long/photographs": 0.97},
     ),
-    "real.faces_found": Metric(
-        "Test images in which a detector finds a face", "fraction", Tolerance(absolute=0.01), higher_is_better=True
-    ),
+    "real.faces_found": REAL_FACES,
 }
 
 # Readings

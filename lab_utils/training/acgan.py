@@ -128,22 +128,26 @@ class Examined(NamedTuple):
 
 
 def examine(
-    gan: Gan, judge: nn.Module, noise: Tensor, requests: Sequence[Coupled], columns: Sequence[int], real: Tensors
+    gan: Gan,
+    judge: nn.Module,
+    noise: Tensor,
+    requests: Sequence[Coupled],
+    columns: Sequence[int],
+    real: Tensors,
+    like_real: Tensor,
 ) -> Examined:
     """Pairs for each attribute told (``columns`` of the table), and what the judge and the class head read of them.
 
     ``noise`` N×d is that of all pairs, ``requests`` what is asked for in either half, ``real`` test images (uint8) and
-    their whole table of attributes.
+    their whole table of attributes, ``like_real`` what the generator is :func:`given` for samples with the same.
     """
     images, table = real
     pairs = [make_pairs(gan, noise, rows) for rows in requests]
-    told = table[:, list(columns)]
-    like_real = given(noise[torch.arange(len(told), device=noise.device) % len(noise)], told)
     return Examined(
         pairs,
         [read_pairs(judge, *both, j) for both, j in zip(pairs, columns, strict=True)],
         [head_on_pairs(gan, *both, k) for k, both in enumerate(pairs)],
-        head_accuracy(gan, images, told),
+        head_accuracy(gan, images, table[:, list(columns)]),
         fcd(judge, samples(gan, like_real), images),
     )
 

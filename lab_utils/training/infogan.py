@@ -61,8 +61,8 @@ def clustered(images: Tensor, sizes: Sequence[int], components: int, run: Run) -
     """For each size the cluster of each image (uint8 N×C×S×S) among so many, N (int64): codes to begin with.
 
     k-means of the principal components, each code of what those before it leave open. It is to a categorical code what
-    principal components are to noise: of all codes of so many values the one from which images are rebuilt best in
-    squared error, each by the mean of its cluster.
+    principal components are to noise: it looks for the code from which images are rebuilt best in squared error, each
+    by the mean of its cluster.
     """
     mean, basis = fit_pca(images, components, run.rng("clusters"))
     rest, found = torch.cat([centred(part, mean) @ basis for part in images.split(1000)]).cpu(), []
