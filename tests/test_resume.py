@@ -102,8 +102,8 @@ def whole(tmp_path_factory):
     [
         ("03", "cvae_mlp", 17, 30, "kernel"),
         ("03", "completion CVAE", 9, 10, "report"),
-        ("04", "this course's", 45, 60, "report"),
-        ("04", "WGAN-GP", 6, 8, "kernel"),
+        ("04", "GAN", 45, 60, "report"),
+        ("04", "WGAN-GP, seed 1", 4, 4, "kernel"),
     ],
 )
 def test_a_report_that_is_killed_in_a_training_goes_on_to_the_same_bytes(
