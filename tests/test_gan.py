@@ -38,6 +38,7 @@ from lab_utils.training.gan import (
     tried,
     with_noise,
 )
+from lab_utils.training.schedule import falling
 
 NOISE = 4  # width of the noise, beside which the condition stands
 WEIGHT, CONTINUOUS = 0.7, 0.3  # of the terms that read the condition
@@ -218,6 +219,7 @@ def test_a_page_says_of_the_recipes_what_their_sources_say():
     assert table["penalty λ"].tolist() == ["none", "none", "10", "none"]
     assert table["average of G"].tolist() == ["none", "none", "none", "decay 0.998"]
     assert table["real images mirrored"].tolist() == ["none", "none", "none", "half"]
+    assert table["rates"].tolist() == ["stay", "stay", "stay", "fall in the last 50%"]
     assert recipe_table(EVEN)["D : G steps"].tolist() == ["1 : 1"]
     assert replace(DCGAN, name=EVEN.name, generator_steps=1) == EVEN
     assert [recipe.same_fakes for recipe in (REPORT, DCGAN, EVEN, WGAN_GP, PROJECT)] == [False] * 4 + [True]
@@ -467,7 +469,9 @@ def test_a_gan_is_trained_as_its_parts_say(run, tiles, recipe, kind):
     seen = Batches(tiles, 8 * recipe.discriminator_steps, run.rng("images"))
     turns = recipe.discriminator_steps  # each a batch of images: the budget is what is shown
     watching = Watching(every=5 // turns, log_every=5 // turns)
-    by_hand = fit(step, seen, 10 // turns, name="toy", state={}, watching=watching)
+    fall = falling((reference.generator_optimizer, reference.discriminator_optimizer), 0.5, 10 // turns)
+    after = fall if recipe is PROJECT else None
+    by_hand = fit(step, seen, 10 // turns, name="toy", state={}, watching=watching, after_step=after)
     pd.testing.assert_frame_equal(history.curve, by_hand.curve, check_exact=True)
     pd.testing.assert_frame_equal(history.stretches, by_hand.stretches, check_exact=True)
     assert len(history.curve) == 2  # as many points whatever a step takes
