@@ -32,8 +32,20 @@ from lab_utils.run import Run
 from lab_utils.training import acgan, cvae, infogan, neighbours, points
 from lab_utils.training.classifier import DIGIT_READER, DIGITS, FACE_READER, FACES, classifier_step
 from lab_utils.training.conditions import nothing
-from lab_utils.training.gan import DCGAN, EVEN, INFOGAN, PROJECT, REPORT, WGAN_GP, Game, gan_step, make_gan, paired
-from lab_utils.training.schedule import anneal, falling, one_cycle_adamw
+from lab_utils.training.gan import (
+    DCGAN,
+    EVEN,
+    INFOGAN,
+    PROJECT,
+    REPORT,
+    WGAN_GP,
+    Game,
+    falling,
+    gan_step,
+    make_gan,
+    paired,
+)
+from lab_utils.training.schedule import anneal, one_cycle_adamw
 from lab_utils.training.vae import of_mean, unconditional, vae_step
 
 CUDA = torch.device("cuda", 0)

@@ -27,6 +27,7 @@ from lab_utils.training.gan import (
     Game,
     discriminator_turn,
     drawn,
+    falling,
     gan_step,
     generator_turn,
     make_gan,
@@ -38,7 +39,6 @@ from lab_utils.training.gan import (
     tried,
     with_noise,
 )
-from lab_utils.training.schedule import falling
 
 NOISE = 4  # width of the noise, beside which the condition stands
 WEIGHT, CONTINUOUS = 0.7, 0.3  # of the terms that read the condition
@@ -494,6 +494,23 @@ def test_the_budget_is_the_images_shown_whatever_the_recipe_makes_of_them(run, t
     assert (recipe.discriminator_steps == 5) == (recipe is WGAN_GP)
     assert history.stretches["epoch"].tolist() == [2, 4]
     assert history.epochs == 4
+
+
+@pytest.mark.parametrize("as_tensor", [False, True], ids=["number", "tensor"])
+def test_rates_stay_and_then_fall_to_nothing(as_tensor):
+    """A tensor stays the same one: a captured step reads it."""
+    weights = [torch.ones(1, requires_grad=True) for _ in range(3)]
+    rates = [torch.tensor(rate) if as_tensor else rate for rate in (8.0, 4.0, 2.0)]
+    groups = [[{"params": [w], "lr": r} for w, r in zip(weights[:2], rates[:2], strict=True)]]
+    optimizers = [torch.optim.Adam(*groups), torch.optim.Adam(weights[2:], rates[2])]
+    advance, seen = falling(optimizers, 0.5, 8), []
+    for done in range(1, 9):
+        advance(done)
+        seen.append([float(group["lr"]) for one in optimizers for group in one.param_groups])
+    shares = [1, 1, 1, 1, 0.75, 0.5, 0.25, 0]
+    assert seen == [[8 * share, 4 * share, 2 * share] for share in shares]
+    if as_tensor:
+        assert optimizers[1].param_groups[0]["lr"] is rates[2]
 
 
 def test_a_game_goes_the_same_way_whoever_looked_at_its_networks_before(run, tiles, recipe):

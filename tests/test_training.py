@@ -27,7 +27,7 @@ from lab_utils.training.cvae import (
     without_label,
 )
 from lab_utils.training.fit import Batches, Watching, failure, fit
-from lab_utils.training.schedule import anneal, falling, one_cycle_adamw
+from lab_utils.training.schedule import anneal, one_cycle_adamw
 from lab_utils.training.vae import train_vae, unconditional, vae_step
 from tests.conftest import epoch
 
@@ -441,23 +441,6 @@ def test_annealing_goes_straight_down_and_stays():
         advance(done)
         seen.append(value.item())
     assert seen == [20, 16, 12, 8, 4, 4, 4, 4, 4]
-
-
-@pytest.mark.parametrize("as_tensor", [False, True], ids=["number", "tensor"])
-def test_rates_stay_and_then_fall_to_nothing(as_tensor):
-    """A tensor stays the same one: a captured step reads it."""
-    weights = [torch.ones(1, requires_grad=True) for _ in range(3)]
-    rates = [torch.tensor(rate) if as_tensor else rate for rate in (8.0, 4.0, 2.0)]
-    groups = [[{"params": [w], "lr": r} for w, r in zip(weights[:2], rates[:2], strict=True)]]
-    optimizers = [torch.optim.Adam(*groups), torch.optim.Adam(weights[2:], rates[2])]
-    advance, seen = falling(optimizers, 0.5, 8), []
-    for done in range(1, 9):
-        advance(done)
-        seen.append([float(group["lr"]) for one in optimizers for group in one.param_groups])
-    shares = [1, 1, 1, 1, 0.75, 0.5, 0.25, 0]
-    assert seen == [[8 * share, 4 * share, 2 * share] for share in shares]
-    if as_tensor:
-        assert optimizers[1].param_groups[0]["lr"] is rates[2]
 
 
 def test_beta_weighs_the_kl_but_the_loss_stays_the_negative_elbo(run, blobs):

@@ -1,6 +1,6 @@
 """Training of generative adversarial networks: the recipe is a value that is passed in, the networks are the same."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from lab_utils.models.linear import LinearGenerator
 from lab_utils.run import Run, autocast, evaluating, noise
 from lab_utils.training.conditions import Condition, Logits, OnReal, nothing
 from lab_utils.training.fit import Batches, History, Watching, fit
-from lab_utils.training.schedule import SLOWER, falling
+from lab_utils.training.schedule import SLOWER
 from lab_utils.training.step import Scalars, Step, descend, detached
 
 
@@ -372,3 +372,23 @@ def train_gan(
         watching=watching,
         restore_on_failure=gan.networks,
     )
+
+
+def falling(optimizers: Iterable[torch.optim.Optimizer], share: float, steps: int) -> Callable[[int], None]:
+    """Let every rate stay, then go down to nothing in a straight line over the last ``share`` of ``steps``.
+
+    Returns the function to call after a step, with how many were done. A rate that a captured step reads is a tensor
+    on its device, and is filled there.
+    """
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    rates = [group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"] for group in groups]
+
+    def advance(done: int) -> None:
+        left = min(1.0, (steps - done) / (steps * share))
+        for group, rate in zip(groups, rates, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].copy_(rate * left)
+            else:
+                group["lr"] = rate * left
+
+    return advance

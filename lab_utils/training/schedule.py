@@ -48,23 +48,3 @@ def anneal(value: Tensor, start: float, end: float, steps: int) -> Callable[[int
         value.fill_(end + (start - end) * max(0.0, 1 - 2 * done / steps))
 
     return advance
-
-
-def falling(optimizers: Iterable[torch.optim.Optimizer], share: float, steps: int) -> Callable[[int], None]:
-    """Let every rate stay, then go down to nothing in a straight line over the last ``share`` of ``steps``.
-
-    Returns the function to call after a step, with how many were done. A rate that a captured step reads is a tensor
-    on its device, and is filled there.
-    """
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    rates = [group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"] for group in groups]
-
-    def advance(done: int) -> None:
-        left = min(1.0, (steps - done) / (steps * share))
-        for group, rate in zip(groups, rates, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].copy_(rate * left)
-            else:
-                group["lr"] = rate * left
-
-    return advance
