@@ -32,19 +32,7 @@ from lab_utils.run import Run
 from lab_utils.training import acgan, cvae, infogan, neighbours, points
 from lab_utils.training.classifier import DIGIT_READER, DIGITS, FACE_READER, FACES, classifier_step
 from lab_utils.training.conditions import nothing
-from lab_utils.training.gan import (
-    DCGAN,
-    EVEN,
-    INFOGAN,
-    PROJECT,
-    REPORT,
-    WGAN_GP,
-    Game,
-    falling,
-    gan_step,
-    make_gan,
-    paired,
-)
+from lab_utils.training.gan import DCGAN, EVEN, INFOGAN, PROJECT, REPORT, WGAN_GP, Game, gan_step, make_gan, paired
 from lab_utils.training.schedule import anneal, one_cycle_adamw
 from lab_utils.training.vae import of_mean, unconditional, vae_step
 
@@ -132,11 +120,11 @@ def moved_module(module, device, memory_format):
     return module
 
 
-def with_rates(optimizer, groups, lr=None, **options):
-    """AdamW or Adam, which look once at whether a rate is below zero: on the host, and no step does that again."""
-    groups = [dict(group) if isinstance(group, dict) else {"params": [group], "lr": lr} for group in groups]
+def adamw(groups, **options):
+    """AdamW, which looks once at whether a rate is below zero: on the host, and no step does that again."""
+    groups = [dict(group) for group in groups]
     rates = [group.pop("lr") for group in groups]
-    optimizer = optimizer(groups, 1e-3, **options)
+    optimizer = ADAMW(groups, 1e-3, **options)
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
     return optimizer
@@ -155,7 +143,7 @@ def copied(module):
     return DEEPCOPY(module, known | {id(b): b.clone() for b in module.buffers()})
 
 
-ADAMW, ADAM, DEEPCOPY = torch.optim.AdamW, torch.optim.Adam, copy.deepcopy
+ADAMW, DEEPCOPY = torch.optim.AdamW, copy.deepcopy
 
 
 @pytest.fixture(scope="module")
@@ -173,8 +161,7 @@ def gpu(monkeypatch, _kernels):
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)
     monkeypatch.setattr(torch.autograd, "grad", grad)
-    monkeypatch.setattr(torch.optim, "AdamW", partial(with_rates, ADAMW))
-    monkeypatch.setattr(torch.optim, "Adam", partial(with_rates, ADAM))
+    monkeypatch.setattr(torch.optim, "AdamW", adamw)
     monkeypatch.setattr(Tensor, "backward", backward)
     monkeypatch.setattr(nn.Module, "to", moved_module)
     monkeypatch.setattr(run_module, "rng", lambda seed, purpose, device: Stream())
@@ -273,9 +260,7 @@ def game(run, recipe, batch, condition=None, heads=None, on_real=None, noise=100
     inputs = noise + condition.width
     inputs = linear(shape["side"], shape["channels"], inputs) if begins else inputs
     gan = make_gan(run, "gan", recipe, inputs, heads or {}, **shape)
-    optimizers = gan.generator_optimizer, gan.discriminator_optimizer
-    step = gan_step(Game(gan, run, run.rng("game"), recipe, condition, on_real))
-    return Trained(step, batch, falling(optimizers, recipe.falling, 100)) if recipe.falling else Trained(step, batch)
+    return Trained(gan_step(Game(gan, run, run.rng("game"), recipe, condition, on_real)), batch)
 
 
 def acgan_game(run, on_fakes):

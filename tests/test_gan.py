@@ -27,7 +27,6 @@ from lab_utils.training.gan import (
     Game,
     discriminator_turn,
     drawn,
-    falling,
     gan_step,
     generator_turn,
     make_gan,
@@ -217,9 +216,8 @@ def test_a_page_says_of_the_recipes_what_their_sources_say():
     assert table["rates of D, G"].tolist()[:2] == ["0.001, 0.001", "0.0002, 0.0002"]
     assert table["Adam's β"].tolist() == ["0.9, 0.999", "0.5, 0.999", "0, 0.9", "0, 0.9"]
     assert table["penalty λ"].tolist() == ["none", "none", "10", "none"]
-    assert table["average of G"].tolist() == ["none", "none", "none", "decay 0.998"]
+    assert table["average of G"].tolist() == ["none", "none", "none", "decay 0.995"]
     assert table["real images mirrored"].tolist() == ["none", "none", "none", "half"]
-    assert table["rates"].tolist() == ["stay", "stay", "stay", "fall in the last 50%"]
     assert recipe_table(EVEN)["D : G steps"].tolist() == ["1 : 1"]
     assert replace(DCGAN, name=EVEN.name, generator_steps=1) == EVEN
     assert [recipe.same_fakes for recipe in (REPORT, DCGAN, EVEN, WGAN_GP, PROJECT)] == [False] * 4 + [True]
@@ -469,9 +467,7 @@ def test_a_gan_is_trained_as_its_parts_say(run, tiles, recipe, kind):
     seen = Batches(tiles, 8 * recipe.discriminator_steps, run.rng("images"))
     turns = recipe.discriminator_steps  # each a batch of images: the budget is what is shown
     watching = Watching(every=5 // turns, log_every=5 // turns)
-    fall = falling((reference.generator_optimizer, reference.discriminator_optimizer), 0.5, 10 // turns)
-    after = fall if recipe is PROJECT else None
-    by_hand = fit(step, seen, 10 // turns, name="toy", state={}, watching=watching, after_step=after)
+    by_hand = fit(step, seen, 10 // turns, name="toy", state={}, watching=watching)
     pd.testing.assert_frame_equal(history.curve, by_hand.curve, check_exact=True)
     pd.testing.assert_frame_equal(history.stretches, by_hand.stretches, check_exact=True)
     assert len(history.curve) == 2  # as many points whatever a step takes
@@ -494,23 +490,6 @@ def test_the_budget_is_the_images_shown_whatever_the_recipe_makes_of_them(run, t
     assert (recipe.discriminator_steps == 5) == (recipe is WGAN_GP)
     assert history.stretches["epoch"].tolist() == [2, 4]
     assert history.epochs == 4
-
-
-@pytest.mark.parametrize("as_tensor", [False, True], ids=["number", "tensor"])
-def test_rates_stay_and_then_fall_to_nothing(as_tensor):
-    """A tensor stays the same one: a captured step reads it."""
-    weights = [torch.ones(1, requires_grad=True) for _ in range(3)]
-    rates = [torch.tensor(rate) if as_tensor else rate for rate in (8.0, 4.0, 2.0)]
-    groups = [[{"params": [w], "lr": r} for w, r in zip(weights[:2], rates[:2], strict=True)]]
-    optimizers = [torch.optim.Adam(*groups), torch.optim.Adam(weights[2:], rates[2])]
-    advance, seen = falling(optimizers, 0.5, 8), []
-    for done in range(1, 9):
-        advance(done)
-        seen.append([float(group["lr"]) for one in optimizers for group in one.param_groups])
-    shares = [1, 1, 1, 1, 0.75, 0.5, 0.25, 0]
-    assert seen == [[8 * share, 4 * share, 2 * share] for share in shares]
-    if as_tensor:
-        assert optimizers[1].param_groups[0]["lr"] is rates[2]
 
 
 def test_a_game_goes_the_same_way_whoever_looked_at_its_networks_before(run, tiles, recipe):

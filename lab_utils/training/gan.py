@@ -1,6 +1,6 @@
 """Training of generative adversarial networks: the recipe is a value that is passed in, the networks are the same."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -38,7 +38,6 @@ class Recipe:
     penalty: float = 0.0  # weight of the gradient penalty
     average: float = 0.0  # decay of the moving average of the generator's weights that draws the samples; 0: none
     mirror: bool = False  # exchange left and right in half of the real images
-    falling: float = 0.0  # the last share of the steps, over which both rates go down to nothing; 0: they stay
     same_fakes: bool = False  # G's first turn looks at the fakes of D's, which are then drawn once
 
 
@@ -62,8 +61,8 @@ WGAN_GP = Recipe(
 # 2019), mirrored images; one set of fakes for both turns, which saves a sixth of the time.
 PROJECT = Recipe(
     "this course's", losses.hinge, losses.critic_value, "spectral",
-    discriminator_rate=8e-4, generator_rate=5e-4, betas=(0.0, 0.9), average=0.998, mirror=True,
-    same_fakes=True, falling=0.5,
+    discriminator_rate=1.6e-3, generator_rate=5e-4, betas=(0.0, 0.9), average=0.995, mirror=True,
+    same_fakes=True,
 )  # fmt: skip
 
 
@@ -80,7 +79,6 @@ def recipe_table(*recipes: Recipe) -> pd.DataFrame:
             "penalty λ": f"{recipe.penalty:g}" if recipe.penalty else "none",
             "average of G": f"decay {recipe.average:g}" if recipe.average else "none",
             "real images mirrored": "half" if recipe.mirror else "none",
-            "rates": f"fall in the last {recipe.falling:.0%}" if recipe.falling else "stay",
             "fakes of a step": "the same for D and G" if recipe.same_fakes else "new in each turn",
         }
         for recipe in recipes
@@ -152,18 +150,15 @@ def paired(run: Run, recipe: Recipe, generator: nn.Module, discriminator: nn.Mod
     """
     slow = list(generator.linear.parameters()) if hasattr(generator, "linear") else []
     rest = [p for p in generator.parameters() if not any(p is one for one in slow)]
-    on_gpu = run.device.type == "cuda"
-    # A captured step reads a rate that changes from the device.
-    rate = partial(torch.tensor, device=run.device) if on_gpu and recipe.falling else float
-    groups = [{"params": rest, "lr": rate(recipe.generator_rate)}]
-    groups += [{"params": slow, "lr": rate(recipe.generator_rate / SLOWER)}] if slow else []
-    adam = partial(torch.optim.Adam, betas=recipe.betas, fused=True, capturable=on_gpu)
+    groups = [{"params": rest, "lr": recipe.generator_rate}]
+    groups += [{"params": slow, "lr": recipe.generator_rate / SLOWER}] if slow else []
+    adam = partial(torch.optim.Adam, betas=recipe.betas, fused=True, capturable=run.device.type == "cuda")
     return Gan(
         generator,
         discriminator,
         Average(generator, recipe.average) if recipe.average else generator,
         adam(groups),
-        adam(discriminator.parameters(), rate(recipe.discriminator_rate)),
+        adam(discriminator.parameters(), recipe.discriminator_rate),
     )
 
 
@@ -359,8 +354,6 @@ def train_gan(
     turns = recipe.discriminator_steps
     every = every and max(1, every // turns)
     watching = Watching(every, log_every=max(1, log_every // turns), **watching)
-    optimizers = gan.generator_optimizer, gan.discriminator_optimizer
-    advance = falling(optimizers, recipe.falling, steps // turns) if recipe.falling else None
     state = gan.state | {"game": rng, "condition": condition.rng, "on_real": on_real.rng if on_real else None}
     return fit(
         step,
@@ -368,27 +361,6 @@ def train_gan(
         steps // turns,
         name=name,
         state={part: value for part, value in state.items() if value is not None},
-        after_step=advance,
         watching=watching,
         restore_on_failure=gan.networks,
     )
-
-
-def falling(optimizers: Iterable[torch.optim.Optimizer], share: float, steps: int) -> Callable[[int], None]:
-    """Let every rate stay, then go down to nothing in a straight line over the last ``share`` of ``steps``.
-
-    Returns the function to call after a step, with how many were done. A rate that a captured step reads is a tensor
-    on its device, and is filled there.
-    """
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    rates = [group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"] for group in groups]
-
-    def advance(done: int) -> None:
-        left = min(1.0, (steps - done) / (steps * share))
-        for group, rate in zip(groups, rates, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].copy_(rate * left)
-            else:
-                group["lr"] = rate * left
-
-    return advance
