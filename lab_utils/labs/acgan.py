@@ -55,12 +55,12 @@ PROFILES = {
     ),
     "quick": Settings(
         train_images=12_000, test_images=10_000, side=64, noise=100, width=24, batch_size=16, steps=9000,
-        evaluate_every=1000, trial_width=16, trial_steps=400, trial_seeds=3, class_weight=3.0, pairs=1000,
+        evaluate_every=1000, trial_width=16, trial_steps=400, trial_seeds=3, class_weight=2.5, pairs=1000,
         cas_steps=366, checkpoint_every=200, log_every=20,
     ),
     "long": Settings(
-        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=14_000,
-        evaluate_every=2000, trial_width=16, trial_steps=1000, trial_seeds=3, class_weight=3.0, pairs=1000,
+        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=12_000,
+        evaluate_every=2000, trial_width=16, trial_steps=1000, trial_seeds=3, class_weight=2.5, pairs=1000,
         cas_steps=732, checkpoint_every=200, log_every=20,
     ),
     "full": Settings(

@@ -81,7 +81,7 @@ PROFILES = {
         **of_vae("quick"), checkpoint_every=200, log_every=20,
     ),
     "long": Settings(
-        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=20_000,
+        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=16_000,
         evaluate_every=2000, arm_width=16, arm_batch_size=16, arm_steps=1000, arm_seeds=3, toy_steps=4000, toy_seeds=8,
         **of_vae("long"), checkpoint_every=200, log_every=20,
     ),

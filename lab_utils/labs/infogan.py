@@ -74,7 +74,7 @@ PROFILES = {
         reader_steps=156, digit_reader_steps=264, checkpoint_every=100, log_every=10,
     ),
     "long": Settings(
-        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=12_000,
+        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=9000,
         code_weight=1.0, evaluate_every=1000, train_digits=60_000, test_digits=10_000, digit_noise=62, digit_width=32,
         digit_batch_size=128, digit_steps=2000, digit_evaluate_every=500, plain_digit_steps=1000,
         continuous_weight=0.5, neighbours=10, agreement_weight=2.0, compared_digits=30_000, group_steps=2000, seeds=3,
