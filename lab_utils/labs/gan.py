@@ -76,8 +76,8 @@ PROFILES = {
         **of_vae("smoke"), checkpoint_every=2, log_every=2,
     ),
     "quick": Settings(
-        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=9000,
-        evaluate_every=900, arm_width=16, arm_batch_size=16, arm_steps=500, arm_seeds=3, toy_steps=2000, toy_seeds=5,
+        train_images=12_000, test_images=10_000, side=64, noise=100, width=32, batch_size=16, steps=10_500,
+        evaluate_every=1050, arm_width=16, arm_batch_size=16, arm_steps=500, arm_seeds=3, toy_steps=2000, toy_seeds=5,
         **of_vae("quick"), checkpoint_every=200, log_every=20,
     ),
     "long": Settings(
