@@ -266,7 +266,8 @@ def control(v: Values) -> list[str]:
     agree, strangers = v["others"], v["strangers"]
     said = ["near_chance"] * (real < CHANCE) + ["asked"]
     said += ["easier" if right > real + 0.01 else "alike" if right >= real - 0.01 else "harder", "rest"]
-    said += ["more" if agree >= v["attainable"] - 0.01 else "part" if agree > strangers + 0.01 else "nothing"]
+    beyond = sign(agree - v["attainable"], 0.01)
+    said += [{1: "more", 0: "as_much"}.get(beyond, "part" if agree > strangers + 0.01 else "nothing")]
     if "moved" not in v:
         return [*said, "unseen"]
     if v["moved_share"] < 0.1:
@@ -296,7 +297,8 @@ CONTROL = Reading(
         "harder": "Samples are harder to read than real images.",
         "rest": "When {first} is switched, {others:.1%} of the other readings stay as they were; between strangers "
         "{strangers:.1%} agree, and the data allow {attainable:.1%}.",
-        "more": "So pairs agree as much as the data allow, or more: what a judge reads is more regular than labels.",
+        "more": "So pairs agree more than the data allow: what a judge reads is more regular than labels.",
+        "as_much": "So pairs agree as much as the data allow.",
         "part": "Pairs keep part of what they could.",
         "nothing": "Pairs share no more than strangers do.",
         "unseen": "The judge reads no other attribute well enough to say what changes with {first}.",
