@@ -128,15 +128,15 @@ class Page:
         prefix = "digit_" if kind == "digits" and "faces" in self.loaded else ""
         self.note(**{f"{prefix}judge_{name}": value for name, value in scores.items()})
         self.note(**{f"{prefix}real_fcd": next(iter(anchors.values()))})
-        self.table(
-            pd.DataFrame({"real images": list(anchors), "FCD": list(anchors.values())}),
+        _show(pd.DataFrame({"real images": list(anchors), "FCD": list(anchors.values())}), digits=None)
+        caption = (  # which needs no scale beside it: this is the scale
             f"What a distance means: the judge of {kind}, which reads {scores['accuracy']:.1%} of the "
             f"{'labels' if kind == 'digits' else 'attributes'} of {len(test.images):,} test images right (always the "
             f"more frequent answer: {scores['majority']:.1%}), compares them with training images, as they are and "
             f"made worse. It learnt from {len(examples[0]):,} "
-            "training images that validation does not hold out, with a seed and a recipe that never change.",
-            digits=None,
+            "training images that validation does not hold out, with a seed and a recipe that never change."
         )
+        display(Markdown(f"*{caption}*"))
         self.anchors[kind] = anchors
         return judge
 
@@ -203,12 +203,7 @@ class Page:
 
         One with FCDs says beside them what they mean.
         """
-        sides = ["right" if pd.api.types.is_numeric_dtype(frame[name]) else "left" for name in frame]
-        rows = [[_cell(row[name], digits) for name in frame] for row in frame.to_dict("records")]
-        display(
-            {"text/html": handover.table(list(frame), rows, sides), "text/plain": frame.to_string(index=False)},
-            raw=True,
-        )
+        _show(frame, digits)
         if caption := self._with_scale(caption, (*frame.columns, *frame.iloc[:, 0])):
             display(Markdown(f"*{caption.strip()}*"))
 
@@ -317,6 +312,15 @@ def layer_table(model: nn.Module, *inputs: Tensor) -> pd.DataFrame:
 
 def _shape(tensor: Tensor) -> str:
     return "×".join(["N", *map(str, tensor.shape[1:])])
+
+
+def _show(frame: pd.DataFrame, digits: int | None) -> None:
+    """Show a table: numbers to the right, reals with so many digits, or as a number is quoted."""
+    sides = ["right" if pd.api.types.is_numeric_dtype(frame[name]) else "left" for name in frame]
+    rows = [[_cell(row[name], digits) for name in frame] for row in frame.to_dict("records")]
+    display(
+        {"text/html": handover.table(list(frame), rows, sides), "text/plain": frame.to_string(index=False)}, raw=True
+    )
 
 
 def _cell(value: Any, digits: int | None) -> Any:

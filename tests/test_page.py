@@ -218,6 +218,9 @@ def test_pages_of_both_kinds_keep_the_judges_apart(shown, drawn, monkeypatch):
     made.judge("digits")
     made.judge("faces")
     assert {"digit_judge_accuracy", "digit_real_fcd", "judge_accuracy", "real_fcd"} <= set(kept(made))
+    captions = [one["text/markdown"] for one in shown if "What a distance means" in one.get("text/markdown", "")]
+    assert len(captions) == 2
+    assert not any("FCD of real images" in caption for caption in captions)  # least of all that of the other kind
     made.measure("infogan_digits.fcd", 3.0, n=60)
     assert made.measured["infogan_digits.fcd"]["anchors"] == made.anchors["digits"]
 
