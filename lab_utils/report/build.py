@@ -14,6 +14,7 @@ from typing import Any
 import joblib
 import nbformat
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from lab_utils import config
 from lab_utils.config import LabError
@@ -224,9 +225,14 @@ def write_pages(manifest: Manifest, places: Places, request: Request, coming: Co
         whole = record.same(places.page(name), manifest.files.get(f"html/{name}.html"))
         if manifest.pages.get(name) != key or not whole:
             begun = time.monotonic()
-            write_whole(places.page(name), page(name, manifest, places, records, coming))
+            try:
+                text = page(name, manifest, places, records, coming)
+                manifest.pages[name] = key
+            except Exception as error:  # whatever is wrong with one page, the others are written
+                text = unrendered(name, manifest, places, error, coming)
+                manifest.pages.pop(name, None)  # tried again by the next command
+            write_whole(places.page(name), text)
             add_rendering(manifest.notebooks[name], time.monotonic() - begun)
-            manifest.pages[name] = key
     manifest.index = index_key(places)
     write_whole(places.folder / "index.html", render_index(manifest, records, places, command(manifest, request)))
     record.write_manifest(places.folder, manifest)
@@ -238,7 +244,19 @@ def page(
     """The page of one notebook, from what lies in the profile's folder."""
     lab, notebook = places.labs[name], nbformat.read(places.executed(name), as_version=4)
     collect.make_anew(notebook, lab, manifest.notebooks[name], records, places.labs)
-    return render(notebook, head(name, manifest, places, coming), set(lab.deliverables))
+    return render(
+        notebook, head(name, manifest, places, coming), set(lab.deliverables), places.source(name).parent
+    )  # fmt: skip
+
+
+def unrendered(name: str, manifest: Manifest, places: Places, error: Exception, coming: Collection[str]) -> str:
+    """A page that says, as the terminal does, that the notebook could not be shown, and why."""
+    reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    say(f"{places.labs[name].number} | its page could not be rendered: {reason}")
+    text = (
+        f"**This notebook ran, but its page could not be rendered.** Its numbers and figures are kept.\n\n    {reason}"
+    )
+    return render(new_notebook(cells=[new_markdown_cell(text)]), head(name, manifest, places, coming), set())
 
 
 def add_rendering(run: Run, seconds: float) -> None:

@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from lab_utils.equations import equation, mathml
 from lab_utils.handover import scale_in_words
 from lab_utils.pictures import webp
+from lab_utils.report.allowed import POLICY, allowed, allowed_equation, equation_mark
 from lab_utils.report.collect import delivered
 from lab_utils.report.execute import INJECTED, last_state
 from lab_utils.report.pages import Head
@@ -47,33 +48,61 @@ class Inline(MathInlineParser):
 
 
 class Renderer(IPythonRenderer):
+    """Puts a mark where an equation will stand, so that what the author wrote can be cleaned without it."""
+
+    def __init__(self, attachments: dict[str, dict[str, str]]):
+        super().__init__(escape=False, attachments=attachments, exclude_anchor_links=True)
+        self.equations: list[str] = []
+
+    def marked(self, markup: str) -> str:
+        self.equations.append(allowed_equation(markup))
+        return equation_mark(len(self.equations) - 1)
+
     def block_math(self, body: str) -> str:
-        return equation(body)
+        return self.marked(equation(body))
 
     def inline_math(self, body: str) -> str:
-        return mathml(body)
+        return self.marked(mathml(body))
 
     def latex_environment(self, name: str, body: str) -> str:
-        return equation(rf"\begin{{{name}}}{body}\end{{{name}}}")
+        return self.marked(equation(rf"\begin{{{name}}}{body}\end{{{name}}}"))
+
+    def _embed_image_or_attachment(self, src: str) -> str:
+        """One that is not there stays an address, which leaves a note; nbconvert raises."""
+        name = src.removeprefix("attachment:")
+        return super()._embed_image_or_attachment(src) if src == name or name in self.attachments else src
 
 
 class PageExporter(HTMLExporter):
-    """nbconvert's exporter with equations as MathML; the rest is in templates/lab_report."""
+    """nbconvert's exporter with equations as MathML and nothing active; the rest is in templates/lab_report."""
+
+    folder: Path | None = None  # in which pictures of the notebook are looked for
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
-        attachments = context.get("cell", {}).get("attachments", {})
-        renderer = Renderer(escape=False, attachments=attachments, exclude_anchor_links=True)
-        return MarkdownWithMath(renderer=renderer, inline=Inline(hard_wrap=False)).render(source)
+        renderer = Renderer(context.get("cell", {}).get("attachments", {}))
+        html = MarkdownWithMath(renderer=renderer, inline=Inline(hard_wrap=False)).render(source)
+        return allowed(html, self.folder, renderer.equations)
 
 
-def render(notebook: NotebookNode, head: Head, ids: set[str]) -> str:
-    """One HTML page; cells that deliver one of ``ids`` get its badge and its anchor."""
+def render(notebook: NotebookNode, head: Head, ids: set[str], folder: Path | None = None) -> str:
+    """One HTML page; cells that deliver one of ``ids`` get its badge and its anchor.
+
+    Pictures that its Markdown shows from the ``folder`` of the notebook are put into the page.
+    """
     exporter = PageExporter(template_name="lab_report", extra_template_basedirs=[str(TEMPLATES)])
+    exporter.folder = folder
     exporter.display_data_priority = list(SHOWN)
-    exporter.register_filter("mathml", equation)
+    exporter.register_filter("mathml", lambda tex: allowed_equation(equation(tex)))
+    exporter.register_filter("allowed", lambda html: allowed(html, folder))
     exporter.register_filter("webp", webp)
-    resources = {"page": head, "css": CSS, "has_title": has_title(notebook), "metadata": {"name": head.title}}
+    resources = {
+        "page": head,
+        "css": CSS,
+        "policy": POLICY,
+        "has_title": has_title(notebook),
+        "metadata": {"name": head.title},
+    }
     body, _ = exporter.from_notebook_node(prepared(notebook, ids), resources=resources)
     return finish(body)
 

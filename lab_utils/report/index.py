@@ -10,6 +10,7 @@ from lab_utils.files import sha256
 from lab_utils.handover import Record, bound
 from lab_utils.labs.spec import NOT_RUN, OTHER_DATA, Claim, Lab, Metric, MissingValueError, Tolerance, Values, values_of
 from lab_utils.pictures import thumbnail
+from lab_utils.report.allowed import POLICY
 from lab_utils.report.html import CSS, environment
 from lab_utils.report.record import Manifest, Run
 from lab_utils.report.request import Places
@@ -61,7 +62,7 @@ def render_index(manifest: Manifest, records: Records, places: Places, command: 
     data = {kind: one for run in runs.values() for kind, one in run.data.items()}
     devices = [device_line(run.provenance) or "a device not stated" for run in runs.values()]
     return environment().get_template("index.html.j2").render(
-        css=CSS, profile=profile, labs=labs, runs=runs, records=records, rows=rows, command=command,
+        css=CSS, policy=POLICY, profile=profile, labs=labs, runs=runs, records=records, rows=rows, command=command,
         summary=summary(labs, runs, rows), facts=facts(runs), verification=manifest.verification,
         claims=claim_rows(labs, records), by_number={lab.number: name for name, lab in labs.items()},
         spent=spent(runs, profile), origin=origin(runs), data="; ".join(source_lines(data)),
