@@ -569,6 +569,15 @@ COMPARISONS = {
     )
 }
 
+FINDING = Reading(
+    lambda v: ["flips", "agreement"],
+    {
+        "flips": "Of pairs from one noise the judge reads {acgan.flip_rate:.1%} as asked, off and on.",
+        "agreement": "What was not asked for changes little: from images of strangers (0) to what the data allow (1) the "
+        "agreement of the other attributes is at {acgan.agreement_share:.2f}.",
+    },
+)
+
 LAB = Lab(
     name="05_acgan",
     title="AC-GAN: faces as ordered",
@@ -577,6 +586,7 @@ LAB = Lab(
     profiles=PROFILES,
     deliverables=DELIVERABLES,
     metrics=METRICS,
+    finding=FINDING,
     readings=READINGS,
     claims=CLAIMS,
     comparisons=COMPARISONS,

@@ -756,6 +756,16 @@ COMPARISONS = {  # shown here and by notebook 06
 }
 
 
+FINDING = Reading(
+    lambda v: ["drawn", "leak"],
+    {
+        "drawn": "With a prior for each label, and no weight on any term, the CVAE draws the wanted digit in "
+        "{cvae_label_prior.label_consistency:.1%} of samples, where from N(0, I) it is "
+        "{cvae_conv.label_consistency:.1%}.",
+        "leak": "A classifier reads the label from its noise in {cvae_label_prior.label_leakage:.1%} (10 % is chance).",
+    },
+)
+
 LAB = Lab(
     name="03_cvae_disentanglement",
     title="CVAE: digits on demand",
@@ -764,6 +774,7 @@ LAB = Lab(
     profiles=PROFILES,
     deliverables=DELIVERABLES,
     metrics=METRICS,
+    finding=FINDING,
     readings=READINGS,
     claims=CLAIMS,
     comparisons=COMPARISONS,

@@ -753,6 +753,18 @@ CLAIMS = (
     ),
 )
 
+FINDING = Reading(
+    lambda v: ["toy", "better" if v["gan.fcd"] < v["linear.fcd"] else "no_better"],
+    {
+        "toy": "On eight Gaussians the report's settings find {toy_report.modes:.1f} of the eight and WGAN-GP "
+        "{toy_wgangp.modes:.1f}.",
+        "better": "On faces the game leads from eigenfaces, at an FCD of {linear.fcd:.1f}, to {gan.fcd:.1f}; other real "
+        "images have {real.fcd:.1f}.",
+        "no_better": "On faces the game does not improve on eigenfaces at this budget: an FCD of {gan.fcd:.1f} against "
+        "{linear.fcd:.1f}.",
+    },
+)
+
 LAB = Lab(
     name="04_gan",
     title="GAN: faces from a game",
@@ -761,6 +773,7 @@ LAB = Lab(
     profiles=PROFILES,
     deliverables=DELIVERABLES,
     metrics=METRICS,
+    finding=FINDING,
     readings=READINGS,
     claims=CLAIMS,
 )

@@ -654,6 +654,15 @@ CLAIMS = (
     ),
 )
 
+FINDING = Reading(
+    lambda v: ["digits", "faces"],
+    {
+        "digits": "Without a label {infogan_digits.accuracy:.1%} of test digits fall under the value of the code that "
+        "is assigned to theirs.",
+        "faces": "A 13-way code changes a face by {infogan_faces13.code_effect:.2f} of what other noise changes.",
+    },
+)
+
 LAB = Lab(
     name="06_infogan",
     title="InfoGAN: codes that nobody taught",
@@ -662,6 +671,7 @@ LAB = Lab(
     profiles=PROFILES,
     deliverables=DELIVERABLES,
     metrics=METRICS,
+    finding=FINDING,
     readings=READINGS,
     claims=CLAIMS,
     comparisons=COMPARISONS,

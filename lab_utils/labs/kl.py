@@ -530,6 +530,24 @@ CLAIMS = (
     ),
 )
 
+
+def closest_error(v: Values) -> bool:
+    return v["beta0.mse"] < v["beta1.mse"]
+
+
+FINDING = Reading(
+    lambda v: ["collapse" if v["beta100.active_units"] == 0 else "left", "closer" if closest_error(v) else "no_closer"],
+    {
+        "collapse": "A KL term that counts a hundred times leaves no dimension of the code in use and makes every "
+        "picture the same.",
+        "left": "A KL term that counts a hundred times leaves {beta100.active_units:plural dimension} of the code in "
+        "use.",
+        "closer": "Without it faces are rebuilt best, with {error_share:.2f} of the squared error at weight 1.",
+        "no_closer": "Without it faces are rebuilt with {error_share:.2f} times the squared error at weight 1.",
+    },
+    lambda v: {"error_share": v["beta0.mse"] / v["beta1.mse"]},
+)
+
 LAB = Lab(
     name="02_kl_ablation",
     title="What the KL term does",
@@ -538,6 +556,7 @@ LAB = Lab(
     profiles=PROFILES,
     deliverables=DELIVERABLES,
     metrics=METRICS,
+    finding=FINDING,
     readings=READINGS,
     claims=CLAIMS,
 )

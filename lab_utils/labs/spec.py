@@ -186,6 +186,7 @@ class Lab:
     profiles: Mapping[str, Any]  # settings by profile, a frozen dataclass
     deliverables: Mapping[str, Deliverable]
     metrics: Mapping[str, Metric]
+    finding: Reading | None = None  # what was found, in a sentence or two, for the first screen of the index
     readings: Mapping[str, Reading] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)

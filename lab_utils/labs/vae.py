@@ -428,6 +428,18 @@ CLAIMS = (
     ),
 )
 
+FINDING = Reading(
+    lambda v: ["ahead" if v["vae.mse_ratio"] < 1 else "behind", "samples"],
+    {
+        "ahead": "Begun at probabilistic PCA, the VAE rebuilds unseen faces with {vae.mse_ratio:.2f} of the squared "
+        "error of PCA with as many numbers.",
+        "behind": "Begun at probabilistic PCA, the VAE still makes {vae.mse_ratio:.2f} times the squared error of PCA "
+        "with as many numbers on unseen faces.",
+        "samples": "Faces drawn from a Gaussian that is fitted to its codes are {vae.fcd_ratio:.2f} times as far from "
+        "real ones as rebuilt faces are.",
+    },
+)
+
 LAB = Lab(
     name="01_vae",
     title="VAE: faces from noise",
@@ -436,6 +448,7 @@ LAB = Lab(
     profiles=PROFILES,
     deliverables=DELIVERABLES,
     metrics=METRICS,
+    finding=FINDING,
     readings=READINGS,
     claims=CLAIMS,
 )
