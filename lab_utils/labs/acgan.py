@@ -573,8 +573,8 @@ FINDING = Reading(
     lambda v: ["flips", "agreement"],
     {
         "flips": "Of pairs from one noise the judge reads {acgan.flip_rate:.1%} as asked, off and on.",
-        "agreement": "What was not asked for changes little: from images of strangers (0) to what the data allow (1) the "
-        "agreement of the other attributes is at {acgan.agreement_share:.2f}.",
+        "agreement": "From images of strangers (0) to what the data allow (1) the agreement of the other attributes in "
+        "a pair is at {acgan.agreement_share:.2f}.",
     },
 )
 

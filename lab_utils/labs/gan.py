@@ -758,8 +758,8 @@ FINDING = Reading(
     {
         "toy": "On eight Gaussians the report's settings find {toy_report.modes:.1f} of the eight and WGAN-GP "
         "{toy_wgangp.modes:.1f}.",
-        "better": "On faces the game leads from eigenfaces, at an FCD of {linear.fcd:.1f}, to {gan.fcd:.1f}; other real "
-        "images have {real.fcd:.1f}.",
+        "better": "On faces the game leads from eigenfaces, at an FCD of {linear.fcd:.1f}, to {gan.fcd:.1f}; other "
+        "real images have {real.fcd:.1f}.",
         "no_better": "On faces the game does not improve on eigenfaces at this budget: an FCD of {gan.fcd:.1f} against "
         "{linear.fcd:.1f}.",
     },

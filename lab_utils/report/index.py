@@ -1,5 +1,6 @@
 """The page that a grader opens first: runs, deliverables, metrics against targets, how to do it again."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ class MetricRow:
     measured: Mapping[str, Any]  # empty: it was not
     target: str
     verdict: str
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is something to hold the value against."""
+        return bool(self.target) or self.metric.reference is not None
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ def render_index(manifest: Manifest, records: Records, places: Places, command: 
     devices = [device_line(run.provenance) or "a device not stated" for run in runs.values()]
     return environment().get_template("index.html.j2").render(
         css=CSS, policy=POLICY, profile=profile, labs=labs, runs=runs, records=records, rows=rows, command=command,
-        summary=summary(labs, runs, rows), facts=facts(runs), verification=manifest.verification,
+        summary=summary(labs, runs, rows), findings=findings(labs, records), bounds=by_verdict(rows),
+        facts=facts(runs), verification=manifest.verification,
         claims=claim_rows(labs, records), by_number={lab.number: name for name, lab in labs.items()},
         spent=spent(runs, profile), origin=origin(runs), data="; ".join(source_lines(data)),
         devices=" and ".join(dict.fromkeys(devices)), seconds=sum(run.seconds for run in runs.values()),
@@ -87,6 +94,26 @@ def summary(
         ("Targets", bounds or "none for this profile"),
         ("Time", duration(sum(run.seconds for run in runs.values()))),
     ]
+
+
+def findings(labs: Mapping[str, Lab], records: Records) -> dict[str, str]:
+    """What was found, by notebook, of those that came to their end and measured what it takes."""
+    found = {}
+    for name, lab in labs.items():
+        if lab.finding and records.get(name, {}).get("status") == "ok":
+            with contextlib.suppress(MissingValueError):
+                found[name] = lab.finding.text(values_of(records[name]["metrics"]))
+    return found
+
+
+def by_verdict(rows: Mapping[str, list[MetricRow]]) -> dict[str, list[tuple[str, MetricRow]]]:
+    """The metrics with a target, with their notebooks: missed, met, or without a word here."""
+    found: dict[str, list[tuple[str, MetricRow]]] = {"not met": [], "met": [], "other data": [], "missing": []}
+    for name, some in rows.items():
+        for row in some:
+            if row.target and row.verdict in found:
+                found[row.verdict].append((name, row))
+    return {said: some for said, some in found.items() if some}
 
 
 # Metrics
