@@ -23,11 +23,11 @@ GIVEN = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(n
 quoted = '$(subst ','\'',$(1))'
 ARGUMENTS = $(foreach name,$(sort $(KNOWN) $(GIVEN)),$(call quoted,$(name)=$($(name))))
 
-.PHONY: help report seeds verify publish bench test test-slow lab data clean lock
+.PHONY: help report seeds verify publish submit compare bench test test-slow lab data clean lock
 
 help: ## print the targets
 	@echo 'make TARGET [PROFILE=smoke|quick|long|full] [NB="01 03"] [DATA_DIR=dir] [FACES=auto|photographs|avatars] [SEED=n] [SPLIT=test|validation] [CHANGES=json] [FORCE=1] [JOBS=n] [PY=python3]'
-	@echo 'make seeds [N=5] [GRID=json] and the same words'
+	@echo 'make seeds [N=5] [GRID=json] and the same words; make submit NAME="Ada Lovelace" [PROFILE=name]; make compare A=dir B=dir'
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
 report: $(READY) ## run what is missing or changed, write reports/<profile>/index.html
@@ -42,6 +42,14 @@ verify: $(READY) ## run the notebooks again and compare every number with report
 
 publish: $(READY) ## put the finished report of PROFILE into reports/published/
 	@$(PY) -m lab_utils.report publish $(ARGUMENTS)
+
+submit: KNOWN += NAME
+submit: $(READY) ## pack the report of PROFILE into one file to hand in under your NAME
+	@$(PY) -m lab_utils.report submit $(ARGUMENTS)
+
+compare: KNOWN += A B
+compare: $(READY) ## say what differs between the reports in folders A and B, and why
+	@$(PY) -m lab_utils.report compare $(ARGUMENTS)
 
 bench: $(READY) ## measure speed, time to quality and memory against the usual loops (PARTS="speed quality memory")
 	@$(PY) -m benchmarks $(PARTS) --data-dir "$(DATA_DIR)"

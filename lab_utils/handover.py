@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from lab_utils.labs.spec import Comparison, Lab, Metric
+from lab_utils.labs.spec import Comparison, Lab, Metric, Tolerance
 from lab_utils.words import nested, number
 
 MIME = "application/vnd.lab.{}+json"
@@ -47,16 +47,26 @@ def plain(head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> str:
 # Metrics
 
 
-METRIC_HEAD = ("metric", "value", "95 % interval", "unit", "n", "target", "what", "reference")
+METRIC_HEAD = ("metric", "value", "how sure", "unit", "n", "target", "what", "reference")
 
 
-def metric_rows(lab: Lab, measured: Mapping[str, Mapping], profile: str, sources: set[str]) -> list[list[str]]:
-    """A row for each metric of the lab that was measured, as METRIC_HEAD names the columns."""
+def metric_rows(
+    lab: Lab,
+    measured: Mapping[str, Mapping],
+    profile: str,
+    sources: set[str],
+    over_seeds: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[list[str]]:
+    """A row for each metric of the lab that was measured, as METRIC_HEAD names the columns.
+
+    ``over_seeds`` holds what other seeds gave, by metric.
+    """
+    others = over_seeds or {}
     return [
         [
             name,
             number(measured[name]["value"]),  # next to the name, so that a telephone shows both
-            " to ".join(map(number, measured[name].get("interval") or ())),
+            sureness(spec, measured[name], others.get(name)),
             spec.unit,
             "" if measured[name].get("n") is None else f"{measured[name]['n']:,}",
             bound(spec, profile, sources),
@@ -66,6 +76,30 @@ def metric_rows(lab: Lab, measured: Mapping[str, Mapping], profile: str, sources
         for name, spec in lab.metrics.items()
         if name in measured
     ]
+
+
+def sureness(spec: Metric, entry: Mapping[str, Any], over_seeds: Mapping[str, Any] | None = None) -> str:
+    """How far a value could be another: over seeds, over images, or else the tolerance.
+
+    As in ``mean 6.520 (95 %: 5.901 to 7.139; 3 seeds)`` or ``± 30 %``.
+    """
+    parts = []
+    if over_seeds and over_seeds.get("interval"):
+        low, high = map(number, over_seeds["interval"])
+        parts.append(f"mean {number(over_seeds['mean'])} (95 %: {low} to {high}; {over_seeds['n']} seeds)")
+    elif entry.get("range") and entry.get("seeds", 0) > 1:
+        low, high = map(number, entry["range"])
+        parts.append(f"{low} to {high} ({entry['seeds']} seeds)")
+    if entry.get("interval"):
+        parts.append("95 %: " + " to ".join(map(number, entry["interval"])) + (" (images)" if parts else ""))
+    return "; ".join(parts) or allowed_in_words(spec.tolerance)
+
+
+def allowed_in_words(allowed: Tolerance) -> str:
+    """As in ``± 30 % or 0.1``."""
+    parts = [f"{allowed.relative:.0%}".replace("%", " %")] if allowed.relative else []
+    parts += [f"{allowed.absolute:g}"] if allowed.absolute else []
+    return f"± {' or '.join(parts)}" if parts else ""
 
 
 def referred(spec: Metric, entry: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ sys.exit(main(sys.argv[1:], labs={lab.name: lab for lab in (first.LAB, second.LA
 """
 LAB = """
 from dataclasses import dataclass
-from lab_utils.labs.spec import Claim, Deliverable, HOLDS, Lab, Metric, Tolerance, always
+from lab_utils.labs.spec import UNSTATED, Claim, Deliverable, HOLDS, Lab, Metric, Tolerance, always
 
 @dataclass(frozen=True)
 class Settings:
@@ -52,7 +52,7 @@ LAB = Lab(
     deliverables={"toy.1": Deliverable("Pictures"), "toy.2": Deliverable("A line")},
     metrics={"a.loss": Metric("Loss", "nats/image", Tolerance(relative=0.1), targets={"quick": 2.0})},
     readings={"loss": READING},
-    claims=(Claim("It is small.", "A", READING, {"always": HOLDS}, ("01/toy.1",)),),
+    claims=(Claim("It is small.", "A", "toy", "it", READING, {"always": HOLDS}, ("01/toy.1",), UNSTATED),),
 )
 """
 # What trains in these toys, and what it imports.
@@ -285,7 +285,7 @@ def nothing(root):
 
 HOLDS = "holds"
 LAB_SAYS = "rendered again: its lab's words changed"
-OTHERS = "rendered again: what it says of other notebooks changed"
+OTHERS = "rendered again: what it says of other notebooks or seeds changed"
 MATRIX = [  # what is touched, what is asked for beside it, what becomes of the two notebooks
     (code_cell, (), "runs: its code cells changed", HOLDS),
     (words, (), HOLDS, "rendered again: its prose changed"),

@@ -392,14 +392,6 @@ def test_a_claim_is_decided_by_metrics_alone():
         assert set(values) <= set(LAB.metrics)
 
 
-def test_every_claim_can_end_in_every_verdict():
-    found = {one.text: {case[2] for case in CLAIMS if claim(case[0]) is one} for one in LAB.claims}
-    assert len(found) == 2
-    for text, verdicts in found.items():
-        undecided = set() if "Male" in text else {UNDECIDED}  # it is clear or it is not
-        assert verdicts == {HOLDS, PARTLY, FAILS} | undecided, text
-
-
 @pytest.mark.parametrize("one", LAB.claims, ids=lambda one: one.text)
 def test_a_claim_names_what_the_lab_has(one):
     assert one.report == "C"

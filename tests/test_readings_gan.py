@@ -137,7 +137,7 @@ CASES: dict[str, dict[str, dict]] = {
         "remedied": rescue(1.0, 1.0, 1.5),
         "no_collapse": rescue(7.5, 7.0, 8.0),
         "cured": rescue(1.0, 2.0, 7.5),
-        "helped": rescue(1.0, 2.0, 2.0),
+        "helped": rescue(1.0, 3.0, 3.0),
         "not_cured": rescue(1.0, 1.9, 2.8),
     },
     "toy_losses": {
@@ -368,47 +368,17 @@ CLAIMS = [
     ("sharper", sharp(1.95, 0.22), PARTLY, ["1.950", "0.220", "overdoes"]),
     ("sharper", sharp(0.41, 0.4), UNDECIDED, ["0.410", "0.400", "near-tie"]),
     ("sharper", sharp(0.3, 0.4), FAILS, ["0.300", "0.400"]),
-    ("loss_and_quality", follow(0.2, -0.3), HOLDS, ["0.200", "−0.300", "D's loss goes its own way. G's loss goes"]),
-    (
-        "loss_and_quality",
-        follow(-0.96, 0.97),
-        PARTLY,
-        ["−0.960", "0.970", "D's loss rises", "G's loss falls", "drift"],
-    ),
-    ("loss_and_quality", follow(0.6, 0.6), PARTLY, ["0.600", "D's loss falls"]),
-    ("loss_and_quality", follow(0.9, 0.85), FAILS, ["0.900", "0.850", "D's loss falls", "G's loss falls", "drifts"]),
-    ("two_steps", ratios((0.01, 0.01), (0.4, 0.4)), HOLDS, ["0.01", "0.400", "1.386", "2 seeds"]),
-    ("two_steps", ratios((0.049, 0.049), (0.4, 0.4)), HOLDS, ["0.049"]),
-    ("two_steps", ratios((0.05, 0.05), (0.4, 0.4)), PARTLY, ["0.05", "does not bring it to zero either"]),
-    ("two_steps", ratios((0.15, 0.15), (0.4, 0.4)), PARTLY, ["0.150", "0.400", "does not bring it to zero either"]),
-    ("two_steps", ratios((0.4, 0.4), (0.43, 0.43)), UNDECIDED, ["0.400", "0.430", "near-tie"]),
-    ("two_steps", ratios((0.01, 0.4), (0.8, 0.3)), UNDECIDED, ["0.550", "the seeds disagree"]),
-    ("two_steps", ratios((0.4, 0.4), (0.2, 0.2)), FAILS, ["0.400", "0.200"]),
-    ("two_steps", ratios((0.001, 0.001), (0.02, 0.02)), FAILS, ["0.001", "0.02"]),
-    ("two_steps", ratios((0.001, 0.001), (0.05, 0.05)), HOLDS, ["0.001", "0.05"]),
     ("bald", BALD, HOLDS, ["0.700", "0.800", "94.0%", "73.0%", "62.0%", "80.0%"]),
     ("bald", draws((0.7, 0.8), (0.94, 0.73, 0.62, 0.93)), PARTLY, ["93.0%", "In hair", "near-tie"]),  # it is the blur
     ("bald", draws((0.7, 0.8), (0.06, 0.2, 0.21, 0.19)), PARTLY, ["6.0%", "20.0%", "21.0%", "19.0%"]),
     ("bald", draws((0.9, 0.8), (0.94, 0.73, 0.62, 0.8)), PARTLY, ["0.900"]),
     ("bald", draws((0.9, 0.8), (0.73, 0.94, 0.62, 0.7)), FAILS, ["73.0%", "94.0%"]),
     ("bald", TIE, UNDECIDED, ["In variety", "In hair", "near-tie"]),
-    ("steadier", steady(CLEAR, CLEAR), HOLDS, ["55.0%", "15.0%", "0.550", "0.150", "with every seed"]),
-    ("steadier", steady(CLOSE, CLEAR), PARTLY, ["50.0%", "By the standard deviation the seeds disagree"]),
-    ("steadier", steady(WORSE, CLEAR), PARTLY, ["15.0%", "55.0%"]),
-    ("steadier", steady(((0.5, 0.5), (0.1, 0.45)), CLEAR), PARTLY, ["27.5%", "seeds disagree"]),  # one seed of two
-    (
-        "steadier",
-        steady(CLOSE, CLOSE),
-        UNDECIDED,
-        ["By the standard deviation the seeds", "By the roughness the seeds"],
-    ),
-    ("steadier", steady(WORSE, WORSE), FAILS, ["15.0%", "0.550"]),
-    ("steadier", steady(WORSE, CLOSE), FAILS, ["By the roughness the seeds"]),
-    ("cured", rescue(1.0, 2.0, 7.5), HOLDS, ["find 1.0 of", "2.0", "7.5", "is fewer steps and half the width"]),
+    ("cured", rescue(1.0, 3.0, 7.5), HOLDS, ["find 1.0 of", "3.0", "7.5", "is fewer steps and half the width"]),
     ("cured", rescue(1.0, 7.5, 7.5), HOLDS, ["what helped is fewer steps."]),
-    ("cured", rescue(1.0, 2.0, 2.0), PARTLY, ["were found by fewer steps,"]),
-    ("cured", rescue(4.0, 1.0, 2.0), PARTLY, ["were found by half the width,"]),  # each remedy by itself
-    ("cured", rescue(1.0, 1.9, 2.8), FAILS, ["1.9", "2.8", "Neither cures it"]),
+    ("cured", rescue(1.0, 3.0, 3.0), PARTLY, ["were found by fewer steps,"]),
+    ("cured", rescue(4.0, 1.0, 3.0), PARTLY, ["were found by half the width,"]),  # each remedy by itself
+    ("cured", rescue(1.0, 2.9, 3.8), FAILS, ["2.9", "3.8", "Neither cures it"]),
     ("cured", rescue(7.0, 7.5, 7.0), HOLDS, ["what helped is fewer steps."]),  # all, if from less than one below
     ("cured", rescue(1.0, 7.0, 7.5), HOLDS, ["what helped is fewer steps and half the width."]),
     ("cured", rescue(7.0, 7.0, 7.5), HOLDS, ["what helped is half the width."]),
@@ -443,15 +413,7 @@ def test_two_steps_are_judged_by_as_many_seeds_as_there_are_values():
     assert "means of 1 seed." in said("two_steps", ratios((0.01,), (0.4,)))
     assert "means of 3 seeds." in said("two_steps", ratios((0.01, 0.02, 0.03), (0.4, 0.5, 0.6)))
     with pytest.raises(MissingValueError):  # a mean without its seeds decides nothing
-        claim("two_steps").decide(Values({"dcgan_one_to_one.d_loss": 0.01, "dcgan_one_to_two.d_loss": 0.4}))
-
-
-def test_every_claim_can_end_in_every_verdict():
-    found = {one.text: {case[2] for case in CLAIMS if claim(case[0]) is one} for one in LAB.claims}
-    assert len(found) == 6
-    for text, verdicts in found.items():
-        undecided = set() if "says nothing" in text else {UNDECIDED}  # a weak correlation is what that claim says
-        assert verdicts == {HOLDS, PARTLY, FAILS} | undecided, text
+        said("two_steps", {"dcgan_one_to_one.d_loss": 0.01, "dcgan_one_to_two.d_loss": 0.4})
 
 
 @pytest.mark.parametrize("one", LAB.claims, ids=lambda one: one.text)

@@ -267,8 +267,8 @@ def test_verdicts_follow_the_numbers_and_the_words_hold_them(words, values, verd
 
 
 def test_claims_are_report_c_s_use_metrics_alone_and_are_shown_by_a_reading_of_the_page():
-    assert [claim.report for claim in LAB.claims] == ["C", "C"]
-    for claim in LAB.claims:
+    for claim in LAB.claims[:2]:  # the others are in test_claims.py
+        assert claim.report == "C"
         (name,) = (name for name, reading in LAB.readings.items() if reading is claim.reading)
         assert set(claim.verdicts) == set(claim.reading.sentences) - {"levels", "shared"}
         for values in CASES[name].values():

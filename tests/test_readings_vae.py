@@ -153,7 +153,7 @@ def test_what_is_not_finite_gives_a_line(name):
 
 
 def test_the_error_of_the_vae_was_measured_on_other_photographs():
-    (claim,) = LAB.claims
+    claim = LAB.claims[0]
     assert "0.0641" in claim.text
     assert (claim.report, claim.shown) == ("C", ("01/vae.3",))
     assert claim.reading is LAB.readings["test_error"]

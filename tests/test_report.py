@@ -25,12 +25,15 @@ from PIL import Image
 from lab_utils import config, equations, figures, handover, pictures
 from lab_utils.config import AVATARS, ROOT, LabError
 from lab_utils.data import digits, faces
+from lab_utils.labs.evidence import Decision
 from lab_utils.labs.spec import (
     BEATEN,
     FAILS,
     HOLDS,
     NOT_RUN,
     OTHER_DATA,
+    UNDECIDED,
+    UNSTATED,
     Claim,
     Comparison,
     Deliverable,
@@ -41,7 +44,7 @@ from lab_utils.labs.spec import (
     Values,
     always,
 )
-from lab_utils.report import build, collect, execute, html, index
+from lab_utils.report import build, claims, collect, execute, html, index
 from lab_utils.report.__main__ import main
 from lab_utils.report.execute import outcome_of
 from lab_utils.report.pages import Head
@@ -798,13 +801,15 @@ def by_size(number: str, metric: str, **about) -> Claim:
 
     said = {"large": f"it is {{{metric}}}.", "other": "the other is {02/a.loss}", "small": "neither"}
     verdicts = {"large": HOLDS, "other": BEATEN, "small": FAILS}
-    return Claim(f"Claim of {number}.", "A and B", Reading(rule, said), verdicts, (f"{number}/toy.1",), **about)
+    reading, shown = Reading(rule, said), (f"{number}/toy.1",)
+    return Claim(f"Claim of {number}.", "A", "a toy, results", "a toy", reading, verdicts, shown, UNSTATED, **about)
 
 
-def claims_of(*claims: Claim, **records: dict) -> list[tuple[str, str]]:
-    labs = TOYS | {"01_good": replace(TOYS["01_good"], claims=claims)}
+def claims_of(*made: Claim, **records: dict) -> list[tuple[str, str]]:
+    labs = TOYS | {"01_good": replace(TOYS["01_good"], claims=made)}
     given = {f"{name[1:3]}_{name[4:]}": record for name, record in records.items()}
-    return [(row.measured, row.verdict) for row in index.claim_rows(labs, given)]
+    rows = claims.claim_rows(labs, {}, given, {})
+    return [(row.decision.measured, row.decision.verdict) for row in rows]
 
 
 def ran(value: float | None, status: str = "ok", **data) -> dict:
@@ -854,7 +859,7 @@ def test_a_figure_on_other_data_is_neither_beaten_nor_missed(about, data, verdic
     assert words == "it is 3.000" + ("; measured on other data than the report's" if verdict == OTHER_DATA else ".")
 
 
-def claims_page(rows: list[index.ClaimRow], made=("toy.1",)) -> BeautifulSoup:
+def claims_page(rows: list[claims.ClaimRow], made=("toy.1",)) -> BeautifulSoup:
     """The table of claims, if the first notebook has run and made these deliverables."""
     template = html.environment().get_template("claims.html.j2")
     runs = {"01_good": SimpleNamespace(deliverables={name: [] for name in made})}
@@ -864,14 +869,14 @@ def claims_page(rows: list[index.ClaimRow], made=("toy.1",)) -> BeautifulSoup:
 
 
 def test_the_table_shows_every_claim_and_links_to_what_has_been_made():
-    claims = [by_size("01", "a.loss"), by_size("02", "a.loss")]
-    rows = [index.ClaimRow(claim, words, HOLDS) for claim, words in zip(claims, ("one", "two"), strict=True)]
+    decisions = [Decision("one", HOLDS, "3 seeds", "strong"), Decision("two", UNDECIDED, "1 seed", "none")]
+    rows = [claims.ClaimRow(by_size(n, "a.loss"), one) for n, one in zip(("01", "02"), decisions, strict=True)]
     table = claims_page(rows)
-    assert [cell.text for cell in table.select("thead th[scope=col]")] == ["Claim", "Measured here", "Verdict", "See"]
+    assert [cell.text for cell in table.select("thead th[scope=col]")] == ["Claim", "Verdict", "Measured here", "See"]
     lines = [[cell.get_text(" ", strip=True) for cell in line(["th", "td"])] for line in table.select("tbody tr")]
     assert lines == [
-        ["Claim of 01. Reports A and B", "one", HOLDS, "toy.1"],
-        ["Claim of 02. Reports A and B", "two", HOLDS, "toy.1"],
+        ["Claim of 01. Report A: a toy, results", "holds strong evidence", "one Tested on a toy: 3 seeds.", "toy.1"],
+        ["Claim of 02. Report A: a toy, results", UNDECIDED, "two Tested on a toy: 1 seed.", "toy.1"],
     ]
     assert [link["href"] for link in table("a")] == ["html/01_good.html#toy.1"]
     assert not claims_page(rows, made=())("a")
@@ -880,13 +885,14 @@ def test_the_table_shows_every_claim_and_links_to_what_has_been_made():
 def test_the_table_escapes_its_text_can_be_scrolled_by_keyboard_and_its_verdicts_are_words():
     odd = replace(by_size("01", "a.loss"), text="<b>bold</b>", report="C")
     verdicts = {HOLDS: "good", BEATEN: "good", FAILS: "bad", NOT_RUN: "soft", OTHER_DATA: "soft"}
-    table = claims_page([index.ClaimRow(odd, "<script>1</script> & 2", verdict) for verdict in verdicts])
+    made = [Decision("<script>1</script> & 2", verdict, "", "none") for verdict in verdicts]
+    table = claims_page([claims.ClaimRow(odd, one) for one in made])
     assert table.find(["b", "script"]) is None
-    assert "<b>bold</b> Report C" in table.get_text(" ", strip=True)
+    assert "<b>bold</b> Report C: a toy" in table.get_text(" ", strip=True)
     assert "<script>1</script> & 2" in table.get_text()
     region = table.select_one("div.table")
     assert (region["role"], region["tabindex"], bool(region["aria-label"])) == ("region", "0", True)
-    marks = table.select("tbody td:nth-of-type(2) span")
+    marks = table.select("tbody td:nth-of-type(1) span")
     assert {mark.text: mark["class"] for mark in marks} == {word: [colour] for word, colour in verdicts.items()}
 
 

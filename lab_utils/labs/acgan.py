@@ -11,8 +11,11 @@ from lab_utils.labs.spec import (
     FAILS,
     HOLDS,
     PARTLY,
+    PHOTOGRAPHS,
     REAL_FACES,
     UNDECIDED,
+    UNSTATED,
+    Check,
     Claim,
     Comparison,
     Deliverable,
@@ -77,6 +80,11 @@ DELIVERABLES = {
     "acgan.3": Deliverable(
         "Ten pairs: the same noise, the attribute off and on",
         ("acgan.flip_rate", "acgan.agreement_share", "acgan.faces_found"),
+        checks=(
+            Check("acgan.flip_rate", 0.9, 0.6),
+            Check("acgan.agreement_share", 0.8, 0.4, PHOTOGRAPHS),
+            Check("acgan.faces_found", 0.9, 0.5, PHOTOGRAPHS),
+        ),
     ),
     "acgan.4": Deliverable("The attribute from off to on in steps", ("acgan.diversity_ratio",)),
     "acgan.5": Deliverable(
@@ -153,6 +161,18 @@ METRICS = {
         )
         for when, words in {"middle": "midway through", "end": "at the end of"}.items()
     },
+    "acgan.last_flip_rate": Metric(
+        "Last attribute told (Big_Lips, where there is one): pairs that the judge reads as asked, off and on",
+        "fraction",
+        Tolerance(absolute=0.05),
+        higher_is_better=True,
+    ),
+    "acgan.last_real_ceiling": Metric(
+        "Last attribute told: real test images that the judge reads right, balanced accuracy",
+        "fraction",
+        Tolerance(relative=0.01),
+        higher_is_better=True,
+    ),
     "acgan.jaw_change": Metric(
         "First attribute told (Male, where there is one) switched: mean change of a pixel around mouth and chin",
         "of the range",
@@ -544,21 +564,81 @@ READINGS = {
     "discussion": DISCUSSION,
 }
 
+
+def rule_pairs(v: Values) -> list[str]:
+    flips = v["acgan.flip_rate"]
+    return ["flips", "nearly_all" if flips >= 0.9 else "most" if flips >= 0.5 else "few"]
+
+
+PAIRS = Reading(
+    rule_pairs,
+    {
+        "flips": "The judge reads {acgan.flip_rate:.1%} of the pairs as asked, off and on.",
+        "nearly_all": "So nearly all pairs turn.",
+        "most": "So most pairs turn, and many do not.",
+        "few": "So most pairs do not turn.",
+    },
+)
+
+
+def rule_last(v: Values) -> list[str]:
+    seen, real = v["acgan.last_flip_rate"], v["acgan.last_real_ceiling"]
+    return ["levels", "hard" if real < 0.8 else "faint" if seen < 0.8 else "seen"]
+
+
+LIPS = Reading(
+    rule_last,
+    {
+        "levels": "The judge reads {acgan.last_flip_rate:.1%} of the pairs of the last attribute told (Big_Lips, where "
+        "there is one) as asked; on real images its balanced accuracy is {acgan.last_real_ceiling:.1%}.",
+        "hard": "So it is hard to see in real images already: its labels are noisy.",
+        "faint": "So it is seen in real images, and not in many pairs.",
+        "seen": "So it is seen in real images and in pairs.",
+    },
+)
+
 CLAIMS = (
     Claim(
-        "G's loss rises at the end because D is strong.",
+        "G's loss rises at the end, not by its class terms, which are low, but because D is strong.",
         "C",
+        "AC-GAN, question 2",
+        "this course's AC-GAN",
         STRONG_DISCRIMINATOR,
         {"strong": HOLDS, "worse": PARTLY, "no_lead": PARTLY, "level": UNDECIDED, "falls": FAILS},
-        shown=("05/acgan.2",),
+        ("05/acgan.2",),
+        UNSTATED,
     ),
     Claim(
-        "Switching Male also changes beard, face shape and hair.",
+        "Switching Male gives the same face a beard, another shape and other hair.",
         "C",
+        "AC-GAN, question 3",
+        "this course's AC-GAN",
         MALE_BRINGS,
         {"both": HOLDS, "jaw_only": PARTLY, "hair_only": PARTLY, "neither": FAILS},
+        ("05/acgan.3",),
+        UNSTATED,
         only_on=("photographs", "celeba"),
-        shown=("05/acgan.3",),
+    ),
+    Claim(
+        "In nearly all of ten pairs the face turns as the attribute asks; two were left out.",
+        "C",
+        "AC-GAN, question 3",
+        "this course's AC-GAN",
+        PAIRS,
+        {"nearly_all": HOLDS, "most": PARTLY, "few": FAILS},
+        ("05/acgan.3",),
+        UNSTATED,
+    ),
+    Claim(
+        "Big_Lips is hard to see.",
+        "C",
+        "AC-GAN, question 3",
+        "this course's AC-GAN",
+        LIPS,
+        {"hard": HOLDS, "faint": HOLDS, "seen": FAILS},
+        ("05/acgan.3",),
+        UNSTATED,
+        only_on=("photographs", "celeba"),
     ),
 )
 

@@ -11,9 +11,13 @@ from lab_utils.labs.spec import (
     FAILS,
     HOLDS,
     PARTLY,
+    PHOTOGRAPHS,
     REAL_FACES,
+    TOY,
     UNDECIDED,
     WITNESS,
+    Budget,
+    Check,
     Claim,
     Deliverable,
     Lab,
@@ -28,6 +32,7 @@ from lab_utils.labs.vae import PROFILES as VAE
 
 MODES = 8  # Gaussians of the toy
 ALL = 7.5  # of them, on average over seeds, are as good as all
+CLEARLY = 2  # more of them are clearly more
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
@@ -99,18 +104,28 @@ DELIVERABLES = {
         "Learning curves: losses, D(x), D(G(z))", ("gan.d_loss_fcd_correlation", "gan.g_loss_fcd_correlation")
     ),
     "gan.3": Deliverable(
-        "32 images", ("gan.faces_found", "real.faces_found", "gan.kid", "gan.fcd", "gan.density", "gan.coverage")
+        "32 images",
+        ("gan.faces_found", "real.faces_found", "gan.kid", "gan.fcd", "gan.density", "gan.coverage"),
+        checks=(
+            Check("gan.faces_found", 0.9, 0.5, PHOTOGRAPHS),
+            Check("gan.coverage", 0.7, 0.3),
+        ),
     ),
     "gan.4": Deliverable("The same noise over training"),
     "gan.5": Deliverable(
         "Three recipes side by side, same budget: on faces and on eight Gaussians",
         ("dcgan.fcd", "wgangp.fcd", "small.fcd", "toy_report.modes", "toy_wgangp.modes"),
+        checks=(Check("toy_wgangp.modes", 7.5, 4.0),),
     ),
     "gan.6": Deliverable(
         "VAE against GAN: pictures and numbers",
         ("gan.fcd", "vae_beside.fcd", "real.fcd", "gan.sharpness_ratio", "vae_beside.sharpness_ratio"),
     ),
-    "gan.7": Deliverable("Nearest training images of samples", ("gan.nn_distance_ratio",)),
+    "gan.7": Deliverable(
+        "Nearest training images of samples",
+        ("gan.nn_distance_ratio",),
+        checks=(Check("gan.nn_distance_ratio", 0.95, 0.8),),
+    ),
     "gan.8": Deliverable(
         "Discussion", ("dcgan_one_to_two.d_loss", "dcgan_one_to_one.d_loss", "toy_dcgan.modes", "toy_five_to_one.modes")
     ),
@@ -278,7 +293,25 @@ METRICS = {
             "rank correlation",
             Tolerance(absolute=0.3),
         )
-        for key in ("one_to_one", "wgangp")
+        for key in ("report", "one_to_one", "wgangp")
+    },
+    **{
+        f"toy_{key}.d_loss": Metric(
+            f"Eight Gaussians, {OF_MODES[key]}: D's loss on new points, second half, mean of the seeds",
+            "nats",
+            Tolerance(absolute=0.2),
+        )
+        for key in ("dcgan", "one_to_one")
+    },
+    **{
+        f"toy_{key}.loss_{measure}": Metric(
+            f"Eight Gaussians, {OF_MODES[key]}: {title}, mean of the seeds", unit, Tolerance(absolute=0.3)
+        )
+        for key in ("dcgan", "wgangp")
+        for measure, title, unit in (
+            ("swing", "standard deviation of D's loss over its mean, second half", "ratio"),
+            ("roughness", "how jagged D's loss is in the second half (0: smooth, 1: noise about a level)", "index"),
+        )
     },
     "toy_d.loss": Metric("Eight Gaussians against noise: loss of a trained D", "nats", Tolerance(absolute=0.02)),
 }  # fmt: skip
@@ -379,9 +412,10 @@ def alike(pairs: Sequence[tuple[float, float]]) -> int:
     return signs.pop() if len(signs) == 1 else 0
 
 
-def steadier(v: Values) -> Sequence[str]:
+def steadier(v: Values, of: str = "") -> Sequence[str]:
+    """On faces, or with ``of="toy_"`` on the eight Gaussians."""
     measures = {"swing": "deviation_tie", "roughness": "roughness_tie"}
-    of_seeds = {key: [v[f"{name}.loss_{key}.by_seed"] for name in ("dcgan", "wgangp")] for key in measures}
+    of_seeds = {key: [v[f"{of}{name}.loss_{key}.by_seed"] for name in ("dcgan", "wgangp")] for key in measures}
     signs = [alike(list(zip(*both, strict=True))) for both in of_seeds.values()]
     verdict = {HOLDS: "by_both", PARTLY: "by_one", FAILS: "by_neither", UNDECIDED: "undecided"}[all_of(signs)]
     return ["deviation", "roughness", verdict, *ties(signs, measures.values())]
@@ -434,12 +468,35 @@ def two_steps(v: Values) -> Sequence[str]:
     return ["ends", "tie" if raised == 0 or not same else "kept_up" if one < zero else "higher"]
 
 
+def two_steps_in_the_plane(v: Values) -> Sequence[str]:
+    pairs = list(zip(*(v[f"toy_{key}.d_loss.by_seed"] for key in ("one_to_one", "dcgan")), strict=True))
+    zero = 0.05
+    if max(two for _, two in pairs) < zero:
+        return ["ends", "zero"]
+    raised = {sign(two - one, 0.2 * one) for one, two in pairs}
+    if raised != {1}:
+        return ["ends", "lower" if raised == {-1} else "tie"]
+    return ["ends", "kept_up" if max(one for one, _ in pairs) < zero else "higher"]
+
+
+def readable(v: Values) -> Sequence[str]:
+    """Whether D's loss follows the distance of the drawn points to the data: high where it is far, or low."""
+    report, wgangp = (
+        [abs(one) >= 0.7 for one in v[f"toy_{key}.loss_distance.by_seed"]] for key in ("report", "wgangp")
+    )
+    if all(report):
+        return ["ranks", "read"]
+    if any(report):
+        return ["ranks", "open"]
+    return ["ranks", "better" if all(wgangp) else "silent"]
+
+
 def remedies(v: Values) -> Mapping[str, Any]:
     """Which of the report's remedies, each by itself, found clearly more of the Gaussians."""
     before = {"fewer steps": "report", "half the width": "report_early"}
     then = {"fewer steps": "report_early", "half the width": "half_width"}
     pairs = {name: (v[f"toy_{before[name]}.modes"], v[f"toy_{then[name]}.modes"]) for name in before}
-    better = [name for name, (old, new) in pairs.items() if new >= old + 1 or new >= ALL > old]
+    better = [name for name, (old, new) in pairs.items() if new >= old + CLEARLY or new >= ALL > old]
     return {"remedies": better, "most": max(v[f"toy_{then[name]}.modes"] for name in before)}
 
 
@@ -708,48 +765,128 @@ READINGS = {
 # Claims
 
 
+STEADIER_TOY = Reading(
+    lambda v: steadier(v, "toy_"),
+    {
+        "deviation": "The standard deviation of D's loss is {toy_dcgan.loss_swing:.1%} of its mean with DCGAN's rate "
+        "and the report's ratio, and {toy_wgangp.loss_swing:.1%} with WGAN-GP.",
+        "roughness": "Its roughness (0: a smooth line, 1: noise about a level) is {toy_dcgan.loss_roughness} and "
+        "{toy_wgangp.loss_roughness}.",
+        **{key: READINGS["steadier"].sentences[key] for key in ("by_both", "by_one", "by_neither", "undecided")},
+        **{key: READINGS["steadier"].sentences[key] for key in ("deviation_tie", "roughness_tie")},
+    },
+)
+
+TWO_STEPS_TOY = Reading(
+    two_steps_in_the_plane,
+    {
+        "ends": "In the second half of training D's loss is {toy_dcgan.d_loss} nats with two steps of G for each of "
+        "D, and {toy_one_to_one.d_loss} with one.",
+        "kept_up": "One step of G lets it fall to zero, the second keeps it up.",
+        "higher": "It is higher with two, with every seed, but one step does not bring it to zero either.",
+        "tie": "The seeds do not agree that the second step raises it.",
+        "lower": "The second step does not hold it up.",
+        "zero": "It is near zero with two steps, too.",
+    },
+)
+
+READABLE = Reading(
+    readable,
+    {
+        "ranks": "Along training D's loss on new points and the distance of the drawn points to the data have a rank "
+        "correlation of {toy_report.loss_distance:.2f} under the report's settings and of "
+        "{toy_wgangp.loss_distance:.2f} with WGAN-GP.",
+        "read": "So the loss does follow the quality, with every seed.",
+        "open": "Some seeds' losses follow the quality, others' do not.",
+        "better": "So no seed's loss says how good the points are, and with WGAN-GP every seed's does.",
+        "silent": "So no seed's loss says how good the points are, and with WGAN-GP not every seed's does either.",
+    },
+)
+
+EPOCHS_OF_C = Budget(99_900, "150 epochs of 666 batches", "steps")
+ARM_OF_C = Budget(99_900, "150 epochs of 666 batches", "arm_steps")
+
+STRONG_IN_THE_END = Reading(
+    lambda v: ["level", "strong" if v["dcgan_one_to_two.d_loss"] < math.log(2) else "matched"],
+    {
+        "level": "Over the last third D's loss is {dcgan_one_to_two.d_loss} nats, where 2 ln 2 = {cannot_tell} would "
+        "say that it cannot tell.",
+        "strong": "That is less than half: D is strong.",
+        "matched": "That is half or more: D is not very strong.",
+    },
+    lambda _: {"cannot_tell": 2 * math.log(2)},
+)
+
 CLAIMS = (
     Claim(
-        "A GAN's images are sharper than a VAE's.",
+        "From the same noise a GAN's images are clear, a VAE's very blurry.",
         "C",
+        "VAE and DCGAN, question 5",
+        "this course's GAN and notebook 01's VAE",
         READINGS["sharper"],
         {"sharper": HOLDS, "overdone": PARTLY, "tie": UNDECIDED, "softer": FAILS},
-        shown=("04/gan.6",),
+        ("04/gan.6",),
+        EPOCHS_OF_C,
     ),
     Claim(
-        "A GAN's loss says nothing about quality.",
+        "The quality cannot be read from a GAN's losses; with WGAN-GP this improves.",
         "C",
-        READINGS["loss_and_quality"],
-        {"nothing": HOLDS, "something": PARTLY, "as_usual": FAILS},
-        shown=("04/gan.2",),
+        "DCGAN, question 2",
+        "the report's rate, momentum and ratio, and WGAN-GP",
+        READABLE,
+        {"better": HOLDS, "silent": PARTLY, "open": UNDECIDED, "read": FAILS},
+        ("04/gan.2", "04/gan.5"),
+        TOY,
     ),
     Claim(
         "Two G steps for each D step keep D's loss from zero.",
         "C",
-        READINGS["two_steps"],
+        "DCGAN, question 1",
+        "DCGAN's rate and momentum at either ratio",
+        TWO_STEPS_TOY,
         {"kept_up": HOLDS, "higher": PARTLY, "tie": UNDECIDED, "lower": FAILS, "zero": FAILS},
-        shown=("04/gan.8",),
+        ("04/gan.5", "04/gan.8"),
+        TOY,
     ),
     Claim(
-        "A VAE's samples are bald and less varied than a GAN's.",
+        "From the same noise nearly all of a VAE's images are bald, and less varied than a GAN's.",
         "C",
+        "VAE and DCGAN, question 5",
+        "notebook 01's VAE and this course's GAN",
         READINGS["bald"],
         {"both": HOLDS, "varied_only": PARTLY, "hair_only": PARTLY, "undecided": UNDECIDED, "neither": FAILS},
-        shown=("04/gan.6",),
+        ("04/gan.6",),
+        EPOCHS_OF_C,
     ),
     Claim(
         "WGAN-GP steadies the loss.",
         "C",
-        READINGS["steadier"],
+        "DCGAN, question 2",
+        "DCGAN's rate at the report's ratio, and WGAN-GP",
+        STEADIER_TOY,
         {"by_both": HOLDS, "by_one": PARTLY, "undecided": UNDECIDED, "by_neither": FAILS},
-        shown=("04/gan.5",),
+        ("04/gan.5",),
+        TOY,
     ),
     Claim(
-        "Fewer epochs or fewer parameters cured the collapse.",
+        "In the end D is very strong.",
         "C",
+        "DCGAN, question 2",
+        "DCGAN's recipe at the report's ratio, in a small network",
+        STRONG_IN_THE_END,
+        {"strong": HOLDS, "matched": FAILS},
+        ("04/gan.2",),
+        ARM_OF_C,
+    ),
+    Claim(
+        "Fewer epochs, or fewer parameters, cured the mode collapse.",
+        "C",
+        "DCGAN, question 4",
+        "the report's rate, momentum and ratio",
         READINGS["cured"],
         {"cured": HOLDS, "helped": PARTLY, "no_collapse": UNDECIDED, "not_cured": FAILS},
-        shown=("04/gan.5",),
+        ("04/gan.5",),
+        TOY,
     ),
 )
 

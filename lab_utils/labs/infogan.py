@@ -13,6 +13,8 @@ from lab_utils.labs.spec import (
     PARTLY,
     REAL_FACES,
     UNDECIDED,
+    UNSTATED,
+    Check,
     Claim,
     Deliverable,
     Lab,
@@ -21,6 +23,7 @@ from lab_utils.labs.spec import (
     Tolerance,
     Values,
     always,
+    sign,
 )
 
 
@@ -95,10 +98,18 @@ DELIVERABLES = {
     "infogan.2": Deliverable(
         "Faces, a 2-way code: two rows, same noise",
         ("infogan_faces2.code_effect", "infogan_faces2.diversity", "infogan_faces2.mi_bound", "infogan.faces_found"),
+        checks=(
+            Check("infogan_faces2.code_effect", 0.3, 0.1),
+            Check("infogan_faces2.diversity", 0.7, 0.4),
+        ),
     ),
     "infogan.3": Deliverable(
         "Faces, a 13-way code: 13 columns, same noise",
         ("infogan_faces13.code_effect", "infogan_faces13.diversity", "infogan_faces13.mi_bound"),
+        checks=(
+            Check("infogan_faces13.code_effect", 0.3, 0.1),
+            Check("infogan_faces13.diversity", 0.7, 0.4),
+        ),
     ),
     "infogan.4": Deliverable("Losses of D, G and the conditional entropy"),
     "infogan.5": Deliverable(
@@ -109,6 +120,7 @@ DELIVERABLES = {
             "infogan_digits.fcd",
             "infogan_digits.label_consistency",
         ),
+        checks=(Check("infogan_digits.mi_bound", 2.0, 1.0),),
     ),
     "infogan.6": Deliverable(
         "What each code found",
@@ -118,6 +130,7 @@ DELIVERABLES = {
             "infogan_plain.accuracy",
             "infogan_faces2.best_attribute",
         ),
+        checks=(Check("infogan_digits.accuracy", 0.9, 0.6),),
     ),
     "infogan.7": Deliverable("Discussion, and CVAE against InfoGAN"),
 }
@@ -238,6 +251,11 @@ METRICS = {
     ),
     "infogan_digits.sharpness_ratio": Metric(
         "Digits: variance of the Laplacian, samples over test", "ratio", Tolerance(relative=0.15)
+    ),
+    "infogan_faces.loss_rises": Metric(
+        "Faces: rises in all movement of the generator's loss, over twenty stretches (0: it only fell)",
+        "fraction",
+        Tolerance(absolute=0.1),
     ),
     "infogan_digits.loss_rises": Metric(
         "Digits: rises in all movement of the generator's loss, over twenty stretches (0: it only fell)",
@@ -637,20 +655,76 @@ READINGS = {
     "steadiness": STEADINESS,
 }
 
+
+def rule_thirteen_less(v: Values) -> list[str]:
+    two, thirteen = (v[f"infogan_faces{k}.code_effect"] for k in (2, 13))
+    if thirteen < 0.1:
+        return ["effects", "neither"]
+    return ["effects", {1: "less", 0: "tie", -1: "more"}[sign(two - thirteen, 0.1 * two)]]
+
+
+THIRTEEN_LESS = Reading(
+    rule_thirteen_less,
+    {
+        "effects": "Another value of the 13-way code changes the pixels {infogan_faces13.code_effect} times as much as "
+        "other noise does, another value of the 2-way code {infogan_faces2.code_effect} times.",
+        "less": "So both control the face, and the 13-way code less.",
+        "tie": "So both control the face, and neither clearly more.",
+        "more": "So both control the face, and the 13-way code more.",
+        "neither": "So the 13-way code hardly controls anything.",
+    },
+)
+
+SWINGS = Reading(
+    lambda v: ["rises", "swings" if 0.25 <= v["infogan_faces.loss_rises"] <= 0.75 else "one_way"],
+    {
+        "rises": "Of all that the generator's loss on faces moved between the means of twenty stretches of training, "
+        "{infogan_faces.loss_rises:.0%} were rises.",
+        "swings": "A loss that goes one way would have nearly none or nearly all: this one goes both ways.",
+        "one_way": "So it goes one way nearly all along.",
+    },
+)
+
 CLAIMS = (
     Claim(
-        "InfoGAN's conditional entropy must be large.",
+        "In InfoGAN's objective the conditional entropy should be large, and a minus sign makes that a minimum.",
         "C",
+        "InfoGAN on faces, loss",
+        "the codes of faces, and of digits",
         LARGE_ENTROPY,
         {"large": HOLDS, "small": FAILS, "open": UNDECIDED},
         ("06/infogan.4", "06/infogan.6"),
+        UNSTATED,
     ),
     Claim(
-        "InfoGAN's code is hair style, not sex.",
+        "The 2-way code is hair style, and not sex as in the AC-GAN.",
         "C",
+        "InfoGAN on faces, 2-way code",
+        "the same",
         HAIR_NOT_SEX,
         {"disobeyed": UNDECIDED, "neither": FAILS, "hair": HOLDS, "both": PARTLY, "sex": FAILS},
         ("06/infogan.2", "06/infogan.6"),
+        UNSTATED,
+    ),
+    Claim(
+        "The 13-way code controls features of the face, and less clearly than the 2-way code does.",
+        "C",
+        "InfoGAN on faces, 13-way code",
+        "the same",
+        THIRTEEN_LESS,
+        {"less": HOLDS, "more": PARTLY, "tie": PARTLY, "neither": FAILS},
+        ("06/infogan.2", "06/infogan.3"),
+        UNSTATED,
+    ),
+    Claim(
+        "InfoGAN's loss swings.",
+        "C",
+        "InfoGAN on faces, loss",
+        "the same",
+        SWINGS,
+        {"swings": HOLDS, "one_way": FAILS},
+        ("06/infogan.4",),
+        UNSTATED,
     ),
 )
 

@@ -11,9 +11,12 @@ from lab_utils.labs.spec import (
     FAILS,
     HOLDS,
     PARTLY,
+    PHOTOGRAPHS,
     REAL_FACES,
     UNDECIDED,
     WITNESS,
+    Budget,
+    Check,
     Claim,
     Deliverable,
     Lab,
@@ -86,7 +89,9 @@ DELIVERABLES = {
         ("beta0.mse", "beta1.mse", "beta100.mse", "beta0.chroma_ratio", "beta1.chroma_ratio"),
     ),
     "kl.4": Deliverable(
-        "For each weight: images from the prior", ("beta0.prior_fcd", "beta1.prior_fcd", "beta100.prior_fcd")
+        "For each weight: images from the prior",
+        ("beta0.prior_fcd", "beta1.prior_fcd", "beta100.prior_fcd"),
+        checks=(Check("beta1.prior_faces_found", 0.9, 0.5, PHOTOGRAPHS),),
     ),
     "kl.5": Deliverable("For each weight: interpolation between two test images"),
     "kl.6": Deliverable(
@@ -102,10 +107,12 @@ DELIVERABLES = {
             "sweep100.active_units",
             "sweep100.kl_change",
         ),
+        checks=(Check("sweep100.kl_change", 0.1, 0.5),),
     ),
     "kl.7": Deliverable(
         "Weight 0: the prior against a fitted Gaussian",
         ("beta0.prior_fcd", "beta0.fitted_fcd", "beta0.prior_faces_found", "beta0.fitted_faces_found"),
+        checks=(Check("beta0.fitted_faces_found", 0.9, 0.5, PHOTOGRAPHS),),
     ),
     "kl.8": Deliverable("Discussion of the KL term"),
 }
@@ -122,6 +129,35 @@ def metrics_of(weight: str, *, kl: Tolerance, mmd: Tolerance, most_units: Mappin
         "kl": Metric("KL term on test images (the rate)", nats, kl),
         "neg_elbo": Metric("−ELBO on test images, without the constant", nats, likelihood, False),
         "mse": Metric("mean squared error at z = μ, pixels in [0, 1]", "per pixel", likelihood, False),
+        "mse_early": Metric(
+            "mean squared error at z = μ of 64 test images after a tenth of the training",
+            "per pixel",
+            Tolerance(relative=0.05),
+            False,
+        ),
+        "mse_midway": Metric(
+            "mean squared error at z = μ of 64 test images after half of the training",
+            "per pixel",
+            Tolerance(relative=0.05),
+            False,
+        ),
+        "loss_rises": Metric(
+            "rises in all movement of the objective, over twenty stretches (0: it only fell)",
+            "fraction",
+            Tolerance(absolute=0.03),
+            False,
+        ),
+        "prior_sharpness_ratio": Metric(
+            "variance of the Laplacian of prior samples over that of test images", "ratio", Tolerance(relative=0.1)
+        ),
+        "prior_chroma_ratio": Metric(
+            "depth of colour of prior samples over that of test images", "ratio", Tolerance(relative=0.05)
+        ),
+        "prior_variety": Metric(
+            "pixel distance between two prior samples over that between two test images",
+            "ratio",
+            Tolerance(relative=0.1),
+        ),
         "active_units": Metric(
             "directions of the latent space in use, eigenvalues of Cov(μ) above 0.01",
             "directions",
@@ -513,20 +549,165 @@ READINGS = {
     ),
 }
 
+
+def steady_rule(v: Values) -> list[str]:
+    steady = [v[f"beta{weight}.loss_rises"] < 0.1 for weight in (1, 100)]
+    return ["rises", "both" if all(steady) else "one" if any(steady) else "neither"]
+
+
+STEADY = Reading(
+    steady_rule,
+    {
+        "rises": "Of all that the objective moved between the means of twenty stretches of training, "
+        "{beta1.loss_rises:.1%} were rises at weight 1 and {beta100.loss_rises:.1%} at weight 100.",
+        "both": "So both curves fall steadily.",
+        "one": "So one of the curves falls steadily.",
+        "neither": "So neither curve falls steadily.",
+    },
+)
+
+
+def clearer_rule(v: Values) -> list[str]:
+    errors = {weight: [v[f"beta{weight}.mse_{when}"] for when in ("early", "midway")] for weight in (0, 1)}
+    ends = {weight: v[f"beta{weight}.mse"] for weight in errors}
+    grow = [ends[weight] < 0.98 * midway < 0.98**2 * early for weight, (early, midway) in errors.items()]
+    return ["errors", "both" if all(grow) else "one" if any(grow) else "neither"]
+
+
+CLEARER = Reading(
+    clearer_rule,
+    {
+        "errors": "After a tenth, a half and all of the training the squared error at z = μ is {beta1.mse_early}, "
+        "{beta1.mse_midway} and {beta1.mse} at weight 1, and {beta0.mse_early}, {beta0.mse_midway} and {beta0.mse} at "
+        "weight 0 (64 test images; all of them at the end).",
+        "both": "So reconstructions grow clearer at both.",
+        "one": "So reconstructions grow clearer all along at one of the two.",
+        "neither": "So reconstructions do not grow clearer all along.",
+    },
+)
+
+
+def blurry_rule(v: Values) -> list[str]:
+    return ["sharpness", "blurry" if v["beta1.prior_sharpness_ratio"] < 0.5 else "clear"]
+
+
+BLURRY = Reading(
+    blurry_rule,
+    {
+        "sharpness": "Prior samples at weight 1 have {beta1.prior_sharpness_ratio} of the sharpness of test images.",
+        "blurry": "That is less than half: they are blurry.",
+        "clear": "That is half or more: they are not mostly blurry.",
+    },
+)
+
+
+def deeper_rule(v: Values) -> list[str]:
+    others = max(v[f"beta{weight}.prior_chroma_ratio"] for weight in (1, 100))
+    ahead = sign(v["beta0.prior_chroma_ratio"] - others, 0.02 * others)
+    return ["chroma", {1: "deeper", 0: "tie", -1: "paler"}[ahead]]
+
+
+DEEPER = Reading(
+    deeper_rule,
+    {
+        "chroma": "Colours of prior samples are {beta0.prior_chroma_ratio} times as deep as those of test images at "
+        "weight 0, {beta1.prior_chroma_ratio} at weight 1 and {beta100.prior_chroma_ratio} at weight 100.",
+        "deeper": "So at weight 0 they are the deepest.",
+        "tie": "Weight 0 and the deeper of the others are a near-tie.",
+        "paler": "So at weight 0 they are not the deepest.",
+    },
+)
+
+
+def disperse_rule(v: Values) -> list[str]:
+    ahead = sign(v["beta100.prior_variety"] - v["beta1.prior_variety"], 0.1 * v["beta1.prior_variety"])
+    return ["variety", {1: "wider", 0: "tie", -1: "closer"}[ahead]]
+
+
+DISPERSE = Reading(
+    disperse_rule,
+    {
+        "variety": "Two samples from the prior lie {beta100.prior_variety} times as far apart as two test images at "
+        "weight 100, and {beta1.prior_variety} times at weight 1.",
+        "wider": "So at weight 100 pictures do lie further apart.",
+        "tie": "That is a near-tie.",
+        "closer": "So at weight 100 pictures do not disperse, they grow alike: the divergence is one of distributions "
+        "of codes, and the posterior collapses onto the prior.",
+    },
+)
+
+EPOCHS_OF_E = Budget(40_000, "100 epochs of 400 batches", "steps")
+
 CLAIMS = (
     Claim(
-        "The KL term times 100 blurs; times 0 reconstructs best and cannot generate.",
+        "The KL term times 100 blurs; times 0 reconstructs best and leaves an autoencoder that cannot generate.",
         "E",
+        "VAE with the KL term ×1, ×100 and ×0, results and discussion",
+        "the same three",
         READINGS["weights_of_kl"],
         {"holds": HOLDS, "partly": PARTLY, "fails": FAILS},
-        shown=("02/kl.3", "02/kl.4", "02/kl.7"),
+        ("02/kl.3", "02/kl.4", "02/kl.7"),
+        EPOCHS_OF_E,
     ),
     Claim(
-        "The KL term times 0 gives deeper colours.",
+        "The KL term times 0 gives reconstructions deeper colours.",
         "E",
+        "VAE with the KL term ×0, results",
+        "the same",
         READINGS["colours"],
         {"tie": UNDECIDED, "nearer": HOLDS, "deeper": HOLDS, "paler": FAILS},
-        shown=("02/kl.3",),
+        ("02/kl.3",),
+        EPOCHS_OF_E,
+    ),
+    Claim(
+        "The KL term times 0 gives samples from the prior deeper colours than times 1 and times 100 do.",
+        "E",
+        "VAE with the KL term ×0, results",
+        "the same",
+        DEEPER,
+        {"deeper": HOLDS, "tie": UNDECIDED, "paler": FAILS},
+        ("02/kl.4",),
+        EPOCHS_OF_E,
+    ),
+    Claim(
+        "The curve falls steadily with the KL term times 1 and times 100.",
+        "E",
+        "VAE with the KL term ×1 and ×100, results",
+        "the same two",
+        STEADY,
+        {"both": HOLDS, "one": PARTLY, "neither": FAILS},
+        ("02/kl.2",),
+        EPOCHS_OF_E,
+    ),
+    Claim(
+        "Reconstructions grow clearer from epoch 10 to 50 to 100 with the KL term times 1 and times 0.",
+        "E",
+        "VAE with the KL term ×1 and ×0, results",
+        "the same two, after the same shares of the training",
+        CLEARER,
+        {"both": HOLDS, "one": PARTLY, "neither": FAILS},
+        ("02/kl.3",),
+        EPOCHS_OF_E,
+    ),
+    Claim(
+        "With the KL term times 1 samples from the prior are mostly blurry.",
+        "E",
+        "VAE with the KL term ×1, results",
+        "the same",
+        BLURRY,
+        {"blurry": HOLDS, "clear": FAILS},
+        ("02/kl.4",),
+        EPOCHS_OF_E,
+    ),
+    Claim(
+        "KL is a divergence of pictures, so that the KL term times 100 makes them disperse.",
+        "E",
+        "VAE, discussion",
+        "weights 1 and 100",
+        DISPERSE,
+        {"wider": HOLDS, "tie": UNDECIDED, "closer": FAILS},
+        ("02/kl.4", "02/kl.8"),
+        EPOCHS_OF_E,
     ),
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lab_utils.config import FALLBACKS, LabError, resolve_profile
-from lab_utils.words import fill
+from lab_utils.words import fill, number
 
 HOLDS, PARTLY, FAILS = "holds", "holds in part", "does not hold"
 UNDECIDED = "undecided"  # a near-tie, or a run too short to tell
@@ -32,6 +32,10 @@ class Tolerance:
 
     relative: float = 0.0  # to the value
     absolute: float = 0.0  # in the metric's unit
+
+    def around(self, value: float) -> float:
+        """How far a value may lie from this one, in the metric's unit."""
+        return max(self.relative * abs(value), self.absolute)
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,46 @@ REAL_FACES = Metric(
 )
 
 
+DELIVERED, WEAK, FAILED = "delivered", "weak", "failed"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a metric must reach for a deliverable to show what it is about; a bound from above if ``good`` is lower."""
+
+    metric: str
+    good: float  # delivered from here on
+    least: float  # weak from here on; else it failed
+    only_on: tuple[str, ...] = ()  # sources of data on which that can be asked, if not all
+
+    def status(self, value: float | None) -> str:
+        if value is None:
+            return FAILED
+        way = 1 if self.good >= self.least else -1
+        return DELIVERED if way * value >= way * self.good else WEAK if way * value >= way * self.least else FAILED
+
+    @property
+    def words(self) -> str:
+        """As in ``gan.faces_found ≥ 0.900, weak from 0.500``."""
+        sign = "≥" if self.good >= self.least else "≤"
+        return f"{self.metric} {sign} {number(self.good)}, weak from {number(self.least)}"
+
+
+PHOTOGRAPHS = ("photographs", "celeba")
+
+
 @dataclass(frozen=True)
 class Deliverable:
     title: str
     numbers: tuple[str, ...] = ()  # metrics that a grader wants beside its picture
+    checks: tuple[Check, ...] = ()  # beside that it is there
+
+    def status(self, values: Mapping[str, Any], sources: Iterable[str]) -> tuple[str, list[str]]:
+        """How far one that is there delivers, from its metrics and the sources of the data, and each check in words."""
+        asked = [check for check in self.checks if not check.only_on or set(sources) & set(check.only_on)]
+        found = {check: check.status(values.get(check.metric)) for check in asked}
+        worst = max(found.values(), key=(DELIVERED, WEAK, FAILED).index, default=DELIVERED)
+        return worst, [check.words for check in found]
 
 
 class MissingValueError(KeyError):
@@ -145,6 +185,26 @@ def always(sentence: str, derived: Callable[[Values], Mapping[str, Any]] | None 
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Optimiser steps of the training that a report speaks of, and which setting holds those of the same one here."""
+
+    report: int
+    words: str  # how these steps come about, as in "50 epochs of 600 batches"
+    setting: str
+
+    def here(self, settings: Any) -> int:
+        return getattr(settings, self.setting)
+
+    def share(self, settings: Any) -> float | None:
+        """Steps here over steps there; None where the settings of a run are not known."""
+        return None if settings is None else self.here(settings) / self.report
+
+
+UNSTATED = "the report does not state its budget"
+TOY = "on eight Gaussians, where the distribution is known and a training takes seconds"
+
+
+@dataclass(frozen=True)
 class Claim:
     """What a coursework report claimed, and the reading that decides it here, by metrics alone.
 
@@ -152,11 +212,14 @@ class Claim:
     Metrics of another lab are named with its number, as in ``06/infogan_digits.fcd``.
     """
 
-    text: str  # as the report has it, in one sentence
-    report: str  # A to E, or "A and B"
+    text: str  # what it says, in our words and one sentence
+    report: str  # A to E
+    said_of: str  # the model that the report says it of, and its section, as in "convolutional CVAE, discussion"
+    tested_on: str  # the model that decides it here
     reading: Reading
     verdicts: Mapping[str, str]
     shown: tuple[str, ...]  # deliverables to look at, as in "04/gan.6"
+    budget: Budget | str  # or, in words, why there is none to compare
     figures_of: str | None = None  # the source whose figure it is ("mnist"); on any other the verdict is OTHER_DATA
     only_on: tuple[str, ...] = ()  # sources that can decide it, if not all: what is claimed is not to be seen on others
     test_images: int | None = None  # of that source, on which the figure was measured; on others OTHER_DATA, too

@@ -6,9 +6,15 @@ from pydantic import ConfigDict, PositiveFloat, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from lab_utils.labs.spec import (
+    FAILS,
+    HOLDS,
     OTHER_DATA,
+    PARTLY,
+    PHOTOGRAPHS,
     REAL_FACES,
+    UNSTATED,
     WITNESS,
+    Check,
     Claim,
     Deliverable,
     Lab,
@@ -76,13 +82,17 @@ DELIVERABLES = {
     "vae.3": Deliverable(
         "Ten test images and their reconstructions, beside PCA",
         ("vae.test_mse", "vae.test_mse_sampled", "vae.pca_test_mse", "plain.test_mse", "vae.psnr", "vae.ssim"),
+        checks=(Check("vae.mse_ratio", 1.0, 1.2),),
     ),
     "vae.4": Deliverable(
         "32 images from the prior and 32 from the chosen sampler",
         ("vae.prior_faces_found", "vae.faces_found", "vae.fcd"),
+        checks=(Check("vae.faces_found", 0.9, 0.5, PHOTOGRAPHS),),
     ),
     "vae.5": Deliverable(
-        "Map of the latent means, coloured by an attribute", ("vae.tsne_trustworthiness", "vae.knn_accuracy")
+        "Map of the latent means, coloured by an attribute",
+        ("vae.tsne_trustworthiness", "vae.map_accuracy", "vae.knn_accuracy"),
+        checks=(Check("vae.tsne_trustworthiness", 0.8, 0.6),),
     ),
     "vae.6": Deliverable("Interpolation between two test images"),
     "vae.7": Deliverable("Discussion", ("pca.log_likelihood", "vae.iwae_bound", "vae.active_units")),
@@ -168,6 +178,12 @@ METRICS = {
         "Trustworthiness of the t-SNE map, 12 neighbours (1: no false ones)",
         "index",
         Tolerance(relative=0.02),
+        higher_is_better=True,
+    ),
+    "vae.map_accuracy": Metric(
+        "Points of the map whose attribute 15 neighbours on it vote for, balanced accuracy (chance: 0.5)",
+        "fraction",
+        Tolerance(absolute=0.04),
         higher_is_better=True,
     ),
     "vae.knn_accuracy": Metric(
@@ -327,6 +343,10 @@ PRIOR = Reading(
 )
 
 
+def above_chance(v: Values) -> bool:
+    return v["vae.map_accuracy"] >= 0.55
+
+
 def neighbours(v: Values) -> Sequence[str]:
     written = v["vae.knn_accuracy.low"] > v["majority"]
     regions = v["map_vote"] > v["majority"] + 0.02
@@ -417,14 +437,39 @@ READINGS: dict[str, Reading] = {
     "discussion": DISCUSSION,
 }
 
+MAP_KEEPS = Reading(
+    lambda v: ["vote", "keeps" if v["vae.map_accuracy"] >= 0.65 else "little" if above_chance(v) else "mixed"],
+    {
+        "vote": "On the map the vote of 15 neighbours reads the attribute (Male, where there is one) with a balanced "
+        "accuracy of {vae.map_accuracy:.1%}, where chance is 50 %.",
+        "keeps": "So the colours do lie in regions.",
+        "little": "So the colours are not spread at random, but hardly lie in regions.",
+        "mixed": "So the colours are mixed.",
+    },
+)
+
 CLAIMS = (
     Claim(
-        "The VAE's mean squared error on test images is 0.0641.",
+        "The VAE's mean squared error on test images is 0.0641, about the mean of its loss.",
         "C",
+        "VAE, question 3",
+        "this course's VAE",
         TEST_ERROR,
         {"always": OTHER_DATA},
         ("01/vae.3",),
+        UNSTATED,
         figures_of="report C's photographs",
+    ),
+    Claim(
+        "The map of the latent means keeps some of the sex.",
+        "C",
+        "VAE, question 5",
+        "this course's VAE, t-SNE",
+        MAP_KEEPS,
+        {"keeps": HOLDS, "little": PARTLY, "mixed": FAILS},
+        ("01/vae.5",),
+        UNSTATED,
+        only_on=("photographs", "celeba"),
     ),
 )
 

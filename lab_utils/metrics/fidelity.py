@@ -183,6 +183,20 @@ def chroma(images: Tensor) -> float:
     return (x.amax(1) - x.amin(1)).mean().item()
 
 
+@spend("metrics")
+def by_pixels(images: Tensor, real: Tensor, n: int = 500) -> dict[str, float]:
+    """What the pixels of the first ``n`` images say beside those of as many real ones; images as :func:`chroma` has.
+
+    ``sharpness_ratio``, ``chroma_ratio``, and ``variety``: the mean Euclidean distance between two images, each over
+    that of real images.
+    """
+    both = [x[:n] for x in (images, real)]
+    apart = [torch.pdist((to_unit(x) if x.dtype == torch.uint8 else x).flatten(1)).mean().item() for x in both]
+    colours = [chroma(x) for x in both]
+    ratios = {"sharpness_ratio": sharpness_ratio(*both), "chroma_ratio": colours[0] / colours[1]}
+    return ratios | {"variety": apart[0] / apart[1]}
+
+
 def luminance(images: Tensor) -> Tensor:
     """Luminance N×1×H×W in [0, 1], float64, of one or three channels, N×C×H×W, uint8 or float in [0, 1]."""
     x = as_bytes(images).double() / 255

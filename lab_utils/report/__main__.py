@@ -4,6 +4,8 @@ python -m lab_utils.report run [NAME=VALUE ...]    run notebooks, write reports/
 python -m lab_utils.report data [NAME=VALUE ...]   fetch or make what they need, and say what it is
 python -m lab_utils.report verify [NAME=VALUE ...] run again elsewhere, compare with reports/published/
 python -m lab_utils.report publish PROFILE=name    put a finished report into reports/published/
+python -m lab_utils.report submit NAME=person [PROFILE=name]   pack a report into one file to hand in
+python -m lab_utils.report compare A=folder B=folder           say what differs between two reports, and why
 
   PROFILE   smoke, quick, full, or auto: full with a GPU, else quick
   NB        numbers of the notebooks, as in "03 05"; all of them if not given
@@ -17,8 +19,8 @@ python -m lab_utils.report publish PROFILE=name    put a finished report into re
 
 A notebook runs only if its code, its parameters, its settings, what it imports of lab_utils, the data, the packages
 or the kind of device changed since it ran well; its page is written again if its words changed. An empty value means
-the default. Exit code: 0 all well, 1 a notebook failed or a number differs, 2 something that you can put right, 130
-interrupted.
+the default. Exit code: 0 all well, 1 a notebook failed or a number (compare: or a figure) differs, 2 something that
+you can put right, 130 interrupted.
 """
 
 import signal
@@ -29,12 +31,15 @@ from pathlib import Path
 from lab_utils.config import ROOT, LabError
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Lab
+from lab_utils.report.compare import compare
 from lab_utils.report.plan import fetch, run
 from lab_utils.report.publish import publish
-from lab_utils.report.request import exit_code, parse, places_of
+from lab_utils.report.request import exit_code, parse, places_of, taken
+from lab_utils.report.submit import submit
 from lab_utils.report.verify import verify
 
-COMMANDS = {"run": run, "data": fetch, "verify": verify, "publish": publish}
+COMMANDS = {"run": run, "data": fetch, "verify": verify, "publish": publish}  # of a request
+WORDS = {"submit": ("NAME",), "compare": ("A", "B")}  # that these two know beside those of a request
 
 
 def main(
@@ -46,10 +51,15 @@ def main(
     """The command line; returns the exit code."""
 
     def carry_out() -> int:
-        if arguments[0] not in COMMANDS:
-            raise LabError(f"there is no command {arguments[0]!r}; there are {', '.join(COMMANDS)}")
-        request = parse(arguments[1:], labs)
-        return COMMANDS[arguments[0]](request, places_of(request, notebooks, reports, labs))
+        command = arguments[0]
+        if command not in (*COMMANDS, *WORDS):
+            raise LabError(f"there is no command {command!r}; there are {', '.join((*COMMANDS, *WORDS))}")
+        own, others = taken(arguments[1:], WORDS.get(command, ()))
+        if command == "compare":
+            return compare(*(Path(own[word]).expanduser() for word in ("A", "B")))
+        request = parse(others, labs)
+        places = places_of(request, notebooks, reports, labs)
+        return submit(own["NAME"], places) if command == "submit" else COMMANDS[command](request, places)
 
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(__doc__)

@@ -25,9 +25,11 @@ from lab_utils.report.collect import handed_over
 from lab_utils.report.execute import INJECTED, Children, Outcome, environment, run_notebook
 from lab_utils.report.html import render
 from lab_utils.report.index import render_index
+from lab_utils.report.marks import grades, write_marks
 from lab_utils.report.pages import head, index_key, page_key, read_records, renderer, words_of
 from lab_utils.report.record import Data, Depends, Environment, Manifest, Plan, Run
 from lab_utils.report.request import Places, Request
+from lab_utils.spread import of_report
 from lab_utils.words import duration
 
 
@@ -234,7 +236,10 @@ def write_pages(manifest: Manifest, places: Places, request: Request, coming: Co
             write_whole(places.page(name), text)
             add_rendering(manifest.notebooks[name], time.monotonic() - begun)
     manifest.index = index_key(places)
-    write_whole(places.folder / "index.html", render_index(manifest, records, places, command(manifest, request)))
+    graded = grades(manifest, records, places)
+    write_marks(places.folder / "marks.csv", records, graded)
+    text = render_index(manifest, records, places, command(manifest, request), graded)
+    write_whole(places.folder / "index.html", text)
     record.write_manifest(places.folder, manifest)
 
 
@@ -243,7 +248,8 @@ def page(
 ) -> str:
     """The page of one notebook, from what lies in the profile's folder."""
     lab, notebook = places.labs[name], nbformat.read(places.executed(name), as_version=4)
-    collect.make_anew(notebook, lab, manifest.notebooks[name], records, places.labs)
+    spread = of_report(places.folder, records).get(name, {}).get("metrics")
+    collect.make_anew(notebook, lab, manifest.notebooks[name], records, places.labs, spread)
     return render(
         notebook, head(name, manifest, places, coming), set(lab.deliverables), places.source(name).parent
     )  # fmt: skip

@@ -122,14 +122,23 @@ def metrics_record(notebook: NotebookNode, lab: Lab, profile: str, seed: int, st
 # What a page makes anew
 
 
-def make_anew(notebook: NotebookNode, lab: Lab, run: Run, records: Mapping[str, Record], labs: Mapping[str, Lab]):
+def make_anew(
+    notebook: NotebookNode,
+    lab: Lab,
+    run: Run,
+    records: Mapping[str, Record],
+    labs: Mapping[str, Lab],
+    over_seeds: Mapping[str, Any] | None = None,
+):
     """Put in the place of what the kernel showed of each payload what is said of it now.
 
-    What the lab or the package no longer knows stays as it was shown.
+    ``over_seeds`` holds what other seeds gave, by metric. What the lab or the package no longer knows stays as it was
+    shown.
     """
     for output, payload in handed_over(notebook, METRICS):
         used = {one["source"] for one in (payload.get("data") or run.data).values()}
-        rows = handover.metric_rows(lab, payload.get("metrics", {}), payload.get("profile", run.profile), used)
+        profile = payload.get("profile", run.profile)
+        rows = handover.metric_rows(lab, payload.get("metrics", {}), profile, used, over_seeds)
         output.data = NotebookNode({"text/html": handover.table(handover.METRIC_HEAD, rows)})
     for output, payload in handed_over(notebook, READING):
         if payload["name"] in lab.readings:

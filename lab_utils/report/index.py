@@ -2,17 +2,18 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lab_utils.config import FALLBACKS
 from lab_utils.files import sha256
 from lab_utils.handover import Record, bound
-from lab_utils.labs.spec import NOT_RUN, OTHER_DATA, Claim, Lab, Metric, MissingValueError, Tolerance, Values, values_of
+from lab_utils.labs.spec import DELIVERED, FAILED, NOT_RUN, WEAK, Lab, Metric, MissingValueError, Tolerance, values_of
 from lab_utils.pictures import thumbnail
 from lab_utils.report.allowed import POLICY
 from lab_utils.report.html import CSS, environment
+from lab_utils.report.marks import Grades
 from lab_utils.report.record import Manifest, Run
 from lab_utils.report.request import Places
 from lab_utils.words import device_line, duration, source_lines
@@ -39,13 +40,6 @@ class MetricRow:
 
 
 @dataclass(frozen=True)
-class ClaimRow:
-    claim: Claim
-    measured: str  # in words
-    verdict: str
-
-
-@dataclass(frozen=True)
 class Spent:
     """Where the time went: seconds by kind, of each notebook and of all, and what share of it was no work."""
 
@@ -57,7 +51,7 @@ class Spent:
     ratio: str = f"({' + '.join(AROUND)}) / ({' + '.join(WORK)})"
 
 
-def render_index(manifest: Manifest, records: Records, places: Places, command: str) -> str:
+def render_index(manifest: Manifest, records: Records, places: Places, command: str, graded: Grades) -> str:
     """The index as HTML.
 
     ``records`` are the metrics files by notebook; labs that are not in the manifest are listed as not run. ``command``
@@ -69,9 +63,10 @@ def render_index(manifest: Manifest, records: Records, places: Places, command: 
     devices = [device_line(run.provenance) or "a device not stated" for run in runs.values()]
     return environment().get_template("index.html.j2").render(
         css=CSS, policy=POLICY, profile=profile, labs=labs, runs=runs, records=records, rows=rows, command=command,
-        summary=summary(labs, runs, rows), findings=findings(labs, records), bounds=by_verdict(rows),
+        summary=summary(labs, runs, rows, graded), findings=findings(labs, records), bounds=by_verdict(rows),
         facts=facts(runs), verification=manifest.verification,
-        claims=claim_rows(labs, records), by_number={lab.number: name for name, lab in labs.items()},
+        claims=graded.claims, marks=graded.marks,
+        by_number={lab.number: name for name, lab in labs.items()},
         spent=spent(runs, profile), origin=origin(runs), data="; ".join(source_lines(data)),
         devices=" and ".join(dict.fromkeys(devices)), seconds=sum(run.seconds for run in runs.values()),
         mixed=len({run.environment.source for run in runs.values()}) > 1, commit_line=commit_line,
@@ -81,16 +76,17 @@ def render_index(manifest: Manifest, records: Records, places: Places, command: 
 
 
 def summary(
-    labs: Mapping[str, Lab], runs: Mapping[str, Run], rows: Mapping[str, list[MetricRow]]
+    labs: Mapping[str, Lab], runs: Mapping[str, Run], rows: Mapping[str, list[MetricRow]], graded: Grades
 ) -> list[tuple[str, str]]:
     """How many of what there should be there is, in words."""
-    made = [name in runs and one in runs[name].deliverables for name, lab in labs.items() for one in lab.deliverables]
+    made = Counter(mark.status for some in graded.marks.values() for mark in some)
+    marked = ", ".join(f"{made[word]} {word}" for word in (DELIVERED, WEAK, FAILED, NOT_RUN) if made[word])
     verdicts = Counter(row.verdict for some in rows.values() for row in some)
     words = {"met": "met", "not met": "not met", "other data": "set for other data", "missing": "not measured"}
     bounds = ", ".join(f"{verdicts[key]} {word}" for key, word in words.items() if verdicts[key])
     return [
         ("Notebooks", f"{sum(run.status == 'ok' for run in runs.values())} of {len(labs)} ran to their end"),
-        ("Deliverables", f"{sum(made)} of {len(made)} delivered"),
+        ("Deliverables", marked),
         ("Targets", bounds or "none for this profile"),
         ("Time", duration(sum(run.seconds for run in runs.values()))),
     ]
@@ -143,73 +139,6 @@ def verdict(value: float | None, goal: float | None, elsewhere: bool, at_least: 
     if elsewhere:
         return "other data"
     return "met" if (value >= goal if at_least else value <= goal) else "not met"
-
-
-# Claims
-
-
-def claim_rows(labs: Mapping[str, Lab], records: Records) -> list[ClaimRow]:
-    """One row for each claim of the labs, decided by the metrics of the runs that came to their end."""
-    ran = {name: record for name, record in records.items() if record["status"] == "ok"}
-    return [claim_row(claim, lab, labs, ran) for lab in labs.values() for claim in lab.claims]
-
-
-def claim_row(claim: Claim, lab: Lab, labs: Mapping[str, Lab], ran: Records) -> ClaimRow:
-    try:
-        words, said = claim.decide(claim_values(lab, labs, ran))
-    except MissingValueError as missing:
-        return ClaimRow(claim, f"needs {needed(missing.args[0], lab, labs, ran)}", NOT_RUN)
-    used = data_of(deciding(claim, lab, labs, ran))
-    if unlike := [kind for kind, all_used in used.items() if len({one.get("sha256") for one in all_used}) > 1]:
-        return ClaimRow(claim, f"needs its notebooks on the same {', '.join(unlike)}", NOT_RUN)
-    if not same_data(claim, used):
-        return ClaimRow(claim, f"{words.removesuffix('.')}; measured on other data than the report's", OTHER_DATA)
-    return ClaimRow(claim, words, said)
-
-
-def claim_values(lab: Lab, labs: Mapping[str, Lab], ran: Records) -> Values:
-    """What a claim of a lab is decided from: its own metrics by name, and everybody's behind the notebook's number."""
-    found = Values()
-    for name, record in ran.items():
-        for prefix in [f"{labs[name].number}/", *([""] if name == lab.name else [])]:
-            found |= values_of(record["metrics"], prefix)
-    return found
-
-
-def needed(metric: str, lab: Lab, labs: Mapping[str, Lab], ran: Records) -> str:
-    """What a claim waits for: a notebook that has not run, or a metric of one that has."""
-    notebook, slash, name = metric.rpartition("/")
-    notebook = notebook if slash else lab.number
-    return f"{notebook}/{name}" if any(labs[one].number == notebook for one in ran) else f"notebook {notebook}"
-
-
-def deciding(claim: Claim, lab: Lab, labs: Mapping[str, Lab], ran: Records) -> list[Record]:
-    """The records without which a claim cannot be decided."""
-
-    def is_decided(without: str) -> bool:
-        try:
-            claim.decide(claim_values(lab, labs, {name: record for name, record in ran.items() if name != without}))
-        except MissingValueError:
-            return False
-        return True
-
-    return [record for name, record in ran.items() if not is_decided(without=name)]
-
-
-def data_of(records: Sequence[Record]) -> dict[str, list[Mapping[str, Any]]]:
-    """What some notebooks used, by kind of data."""
-    kinds = dict.fromkeys(kind for record in records for kind in record["data"])
-    return {kind: [record["data"][kind] for record in records if kind in record["data"]] for kind in kinds}
-
-
-def same_data(claim: Claim, used: Mapping[str, list[Mapping[str, Any]]]) -> bool:
-    """Whether a figure may be set beside the report's, or a claim be tried on this data; most may on all."""
-    every = [one for all_used in used.values() for one in all_used]
-    if claim.only_on and not any(one.get("source") in claim.only_on for one in every):
-        return False
-    return claim.figures_of is None or any(
-        one.get("source") == claim.figures_of and claim.test_images in (None, one.get("test")) for one in every
-    )
 
 
 # Time

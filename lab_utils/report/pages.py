@@ -23,7 +23,7 @@ REASONS = {  # what a person is told if one of the hashes of a page is another
     "renderer": "what renders it changed",
     "words": "its lab's words changed",
     "sources": "a source that it shows changed",
-    "around": "what it says of other notebooks changed",
+    "around": "what it says of other notebooks or seeds changed",
 }
 
 
@@ -105,14 +105,20 @@ def page_key(
         renderer=renderer(),
         words=words_of(lab),
         sources=digest([source_text(*shown) for shown in run.sources]),
-        around=digest([asdict(head(name, manifest, places, coming)), compared]),
+        around=digest([asdict(head(name, manifest, places, coming)), compared, seeds_hash(places)]),
         executed=sha256(places.executed(name)),
     )
 
 
 def index_key(places: Places) -> str:
     """What the index is made of beside the results."""
-    return digest([renderer(), {name: words_of(lab) for name, lab in places.labs.items()}])
+    return digest([renderer(), {name: words_of(lab) for name, lab in places.labs.items()}, seeds_hash(places)])
+
+
+def seeds_hash(places: Places) -> str:
+    """Of what other seeds gave, empty if there is none."""
+    path = places.folder / "seeds.json"
+    return sha256(path) if path.is_file() else ""
 
 
 @cache  # what renders and what is said are those that this process has loaded, whatever their files become

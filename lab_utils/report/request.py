@@ -24,6 +24,11 @@ HINTS = {
     "SPLIT": f"choose one of {', '.join(config.SPLITS)}",
     "FORCE": "give 1, or leave it out",
 }
+EXAMPLES = {
+    "NAME": "under which name to hand in, as in NAME='Ada Lovelace'",
+    "A": "the folders of two reports, as in A=reports/quick B=reports/verify/quick-cpu-photographs",
+    "B": "the folders of two reports, as in A=reports/quick B=reports/verify/quick-cpu-photographs",
+}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -126,6 +131,16 @@ def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
     for name in request.NB:
         labs[name].settings(request.PROFILE, request.CHANGES)
     return request
+
+
+def taken(arguments: Sequence[str], words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The values of some words, and the other arguments. LabError if one of the words is not given."""
+    own = [argument for argument in arguments if argument.partition("=")[0] in words]
+    given = dict(argument.split("=", 1) for argument in own if "=" in argument)
+    for word in words:
+        if not given.get(word, "").strip():
+            raise LabError(f"{word} is not given: {EXAMPLES[word]}")
+    return given, [argument for argument in arguments if argument not in own]
 
 
 def changes(text: str) -> dict[str, Any]:

@@ -28,8 +28,9 @@ from lab_utils.report.record import read_manifest
 from lab_utils.report.request import Places, exit_code, places_of
 from lab_utils.seeds.pool import prepare_judges, run_all
 from lab_utils.seeds.request import Wanted, parse
-from lab_utils.seeds.results import add_results, aligned, over_seeds, read_results, seeds_in_words, table
+from lab_utils.seeds.results import add_results, aligned, over_seeds, seeds_in_words, table
 from lab_utils.seeds.runs import Result, Run, held, result_of, runs_of, take_over
+from lab_utils.spread import read_results
 
 
 def repeat(wanted: Wanted, places: Places) -> int:

@@ -12,11 +12,10 @@ from typing import Any
 
 from scipy.stats import t
 
-from lab_utils.config import LabError
-from lab_utils.files import locked, read_json, to_json, write_whole
+from lab_utils.files import locked, to_json, write_whole
+from lab_utils.spread import Entry, read_results
 from lab_utils.words import listed, number
 
-Entry = dict[str, Any]  # one of the results in seeds.json
 SAME = ("notebook", "changes", "data")  # an entry with these replaces another
 HEAD = ("metric", "mean", "95 % interval", "unit", "values")
 
@@ -48,18 +47,9 @@ def over_seeds(name: str, changes: Mapping[str, Any], data: Mapping[str, str], r
             "unit": next((entry["unit"] for entry in entries if "unit" in entry), ""),
             "n": len(counted),
         }
+        if any("by_seed" in entry for entry in entries):  # of trainings within each run
+            metrics[metric]["by_seed"] = [entry.get("by_seed") for entry in entries]
     return {"notebook": name, "changes": dict(changes), "seeds": list(records), "data": dict(data), "metrics": metrics}
-
-
-def read_results(folder: Path) -> list[Entry]:
-    """The entries of earlier commands. LabError if their file is damaged."""
-    path = folder / "seeds.json"
-    try:
-        return list(read_json(path)["results"])
-    except FileNotFoundError:
-        return []
-    except (ValueError, KeyError, TypeError):
-        raise LabError(f"{path} is damaged: remove it and run again; finished runs stay") from None
 
 
 def add_results(folder: Path, profile: str, entries: Sequence[Entry]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from lab_utils import losses
 from lab_utils.data.toys import log_normal, log_ring, ring
 from lab_utils.metrics.modes import modes_found, transport_distance
-from lab_utils.metrics.stability import rank_correlation
+from lab_utils.metrics.stability import rank_correlation, roughness, swing
 from lab_utils.models.toys import PointDiscriminator, PointGenerator, of_each
 from lab_utils.run import Run, evaluating, noise
 from lab_utils.training.fit import History
@@ -38,7 +38,7 @@ NAMES = {key: recipe.name for key, recipe in ARMS.items()} | {
     "report_early": "report C's, half of the steps",
     "half_width": "the same, half as wide",
 }
-EVALUATIONS = 10  # along a training
+EVALUATIONS = 20  # along a training
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,22 @@ def found(played: Mapping[str, Played]) -> dict[str, list[float]]:
     last = {key: one.modes[-1].tolist() for key, one in played.items()}
     first = {"report": last["report"], "report_early": early.tolist(), "half_width": last["half_width"]}
     return first | last
+
+
+def of_losses(played: Mapping[str, Played]) -> dict[str, list[float]]:
+    """What D's losses on new points say of a training, for each seed, as ``arm.measure``.
+
+    ``loss_distance`` is the rank correlation, along it, with the distance of the drawn points to the data; ``d_loss``
+    the mean over the second half, in nats, of the two ratios of steps; ``loss_swing`` and ``loss_roughness``, over
+    the second half, too, are of :mod:`lab_utils.metrics.stability`.
+    """
+    found = {f"{key}.loss_distance": loss_against_distance(played[key]) for key in ("report", "one_to_one", "wgangp")}
+    late = {key: one.d_loss[len(one.d_loss) // 2 :].T for key, one in played.items()}
+    found |= {f"{key}.d_loss": late[key].mean(1).tolist() for key in ("dcgan", "one_to_one")}
+    for key in ("dcgan", "wgangp"):
+        found[f"{key}.loss_swing"] = [swing(losses) for losses in late[key].tolist()]
+        found[f"{key}.loss_roughness"] = [roughness(losses) for losses in late[key].tolist()]
+    return found
 
 
 def loss_against_distance(played: Played) -> list[float]:
