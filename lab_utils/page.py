@@ -24,7 +24,7 @@ from lab_utils.config import LabError
 from lab_utils.data import batches
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Values, values_of
-from lab_utils.metrics.estimate import mean_estimate
+from lab_utils.metrics.estimate import Estimate, mean_estimate
 from lab_utils.training import checkpoint, judges
 from lab_utils.words import number
 
@@ -150,8 +150,9 @@ class Page:
     def measure(self, name: str, value: Tensor | float, n: int | None = None, **about: Any) -> float:
         """Record a metric of the lab; returns its value.
 
-        One value per image (a tensor N) becomes its mean with a 95 % interval; a single number wants ``n``, how many
-        images or points it is of. ``about`` joins the record. LabError if the lab does not list the metric or n lacks.
+        One value per image (a tensor N) becomes its mean with a 95 % interval; a single number, or an Estimate with
+        its interval, wants ``n``, how many images or points it is of. ``about`` joins the record. LabError if the lab
+        does not list the metric or n lacks.
         """
         if name not in self.lab.metrics:
             raise LabError(f"{name}: {self.lab.name} has no such metric; list it in lab_utils/labs")
@@ -161,6 +162,8 @@ class Page:
             raise LabError(f"{name}: say with n= of how many images or points it is")
         else:
             entry = {"value": value.item() if hasattr(value, "item") else value, "n": n}
+            if isinstance(value, Estimate):
+                entry |= {"value": float(value), "interval": value.interval}
         if name.endswith("fcd") and (scale := self.scale(name)):
             about["anchors"] = scale
         self.measured[name] = _plain(entry | about)
@@ -337,4 +340,6 @@ def _plain(value: Any) -> Any:
         value = value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

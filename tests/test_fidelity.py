@@ -15,6 +15,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from lab_utils.data.batches import to_unit
 from lab_utils.metrics import control, fidelity, mmd
+from lab_utils.metrics.estimate import Estimate, by_halves, together
 from lab_utils.models.classifier import FaceClassifier
 from lab_utils.run import Run
 from lab_utils.training import classifier
@@ -448,3 +449,49 @@ def test_blur_grain_and_checkerboards_are_apart_from_what_they_were(portraits):
     high = slice(12, 16)
     reference = fidelity.log_spectrum(images)[high].mean()
     assert fidelity.log_spectrum(blurred)[high].mean() < reference < fidelity.log_spectrum(grain)[high].mean()
+
+
+# Intervals
+
+
+def test_a_statistic_of_halves_has_the_spread_of_the_whole():
+    """For a mean the standard error is known: that of n values is σ/√n."""
+    rng = torch.Generator().manual_seed(1)
+    values = torch.randn(2000, generator=rng)
+    found = by_halves(lambda x: x.mean().item(), (values,), draws=400)
+    assert found == pytest.approx(values.mean().item())
+    assert (found.interval[1] - found.interval[0]) / 2 == pytest.approx(1.96 / 2000**0.5, rel=0.15)
+
+
+def test_rows_of_one_set_stay_together_and_the_interval_is_the_same_each_time():
+    codes = torch.arange(400) % 10
+    found = by_halves(lambda a, b: (a == b).float().mean().item(), (codes, codes.clone()))
+    assert (found, found.interval) == (1.0, (1.0, 1.0))
+    values = torch.rand(50, generator=torch.Generator().manual_seed(2))
+    assert len({by_halves(lambda x: x.max().item(), (values,)).interval for _ in range(2)}) == 1
+
+
+def test_the_interval_of_a_distance_holds_most_of_what_other_images_give():
+    rng = torch.Generator().manual_seed(3)
+    sets = [torch.randn(2, 300, 8, generator=rng) + torch.tensor([0.0, 0.5]).view(2, 1, 1) for _ in range(60)]
+    first = by_halves(fidelity.kid, (sets[0][0],), (sets[0][1],))
+    others = [fidelity.kid(*both) for both in sets[1:]]
+    width = first.interval[1] - first.interval[0]
+    assert width == pytest.approx(2 * 1.96 * torch.tensor(others).std().item(), rel=0.4)
+
+
+def test_the_distance_of_features_is_the_formula_that_torchmetrics_has():
+    judge, rng = LinearJudge(), torch.Generator().manual_seed(4)
+    images, real = (torch.rand(300, 3, 2, 2, generator=rng) ** power for power in (1.0, 1.5))
+    features = [fidelity.judge_features(judge, x) for x in (images, real)]
+    assert fidelity.frechet(*features) == pytest.approx(fidelity.fcd(judge, images, real), rel=1e-4)
+    found = fidelity.fcd_estimate(judge, images, real)
+    assert found == fidelity.fcd(judge, images, real)
+    assert found.interval[0] < found < found.interval[1]
+
+
+def test_estimates_of_the_same_images_move_as_one():
+    made = [Estimate(1.0), Estimate(3.0)]
+    made[0].interval, made[1].interval = (0.5, 1.5), (2.0, 4.0)
+    both = together(made)
+    assert (both, both.interval) == (2.0, (1.25, 2.75))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lab_utils.clock import spend
 from lab_utils.data.batches import by_parts, to_signed
+from lab_utils.metrics.estimate import Estimate, by_halves
 from lab_utils.run import evaluating
 
 
@@ -90,14 +91,14 @@ def code_information(logits: Tensor, codes: Tensor) -> Tensor:
     return math.log(logits.shape[1]) - F.cross_entropy(logits, codes, reduction="none")
 
 
-def nmi_and_ari(codes: Tensor, labels: Tensor) -> tuple[float, float]:
+def nmi_and_ari(codes: Tensor, labels: Tensor) -> tuple[Estimate, Estimate]:
     """Normalised mutual information, in [0, 1], and adjusted Rand index, at most 1, of codes and labels (int64, N).
 
     Neither needs an assignment. 1 if codes are labels under other names; the Rand index is 0 on average for codes drawn
-    at random.
+    at random. With intervals over images.
     """
-    true, found = labels.cpu().numpy(), codes.cpu().numpy()
-    return float(normalized_mutual_info_score(true, found)), float(adjusted_rand_score(true, found))
+    both = labels.cpu(), codes.cpu()
+    return by_halves(normalized_mutual_info_score, both), by_halves(adjusted_rand_score, both)
 
 
 def attribute_information(codes: Tensor, attributes: Tensor, names: Sequence[str]) -> dict[str, float]:

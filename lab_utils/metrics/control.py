@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from lab_utils.clock import spend
 from lab_utils.data.batches import Prepare, Tensors, by_parts, to_unit
-from lab_utils.metrics.fidelity import mean_distance
+from lab_utils.metrics.estimate import Estimate, by_halves
+from lab_utils.metrics.fidelity import SOME, judge_features, relative_distance
 from lab_utils.metrics.likelihood import sampled_latents
 from lab_utils.run import Run
 
@@ -82,13 +83,17 @@ def within_label_distance(features: Tensor, labels: Tensor) -> float:
 
 @spend("metrics")
 @torch.no_grad()
-def label_diversity(judge: nn.Module, samples: Tensor, real: Tensor, labels: Tensor) -> float:
+def label_diversity(judge: nn.Module, samples: Tensor, real: Tensor, labels: Tensor) -> Estimate:
     """:func:`within_label_distance` of samples over that of as many real images, N×1×28×28 in [0, 1], by ``judge``.
 
-    Below 1 for samples that are more alike than real images of their label.
+    Below 1 for samples that are more alike than real images of their label. With an interval over images.
     """
-    made, true = (within_label_distance(judge.features(x), labels) for x in (samples, real))
-    return made / true
+
+    def ratio(made: Tensor, of_made: Tensor, true: Tensor, of_true: Tensor) -> float:
+        return within_label_distance(made, of_made) / within_label_distance(true, of_true)
+
+    made, true = (judge.features(x) for x in (samples, real))
+    return by_halves(ratio, (made, labels), (true, labels))
 
 
 def first_of_each(labels: Tensor, n: int, classes: int = 10) -> Tensor:
@@ -218,14 +223,27 @@ def means(readings: Sequence[Readings]) -> dict[str, float]:
     return {name: values.mean().item() for name, values in together._asdict().items() if values.ndim == 1}
 
 
-def diversity(judge: nn.Module, pairs: Sequence[Tensor], real: Tensor, has: Tensor) -> float:
+@spend("metrics")
+def balanced_estimate(read: Tensor, true: Tensor) -> Estimate:
+    """:func:`balanced_accuracy`, mean over attributes, with an interval over images."""
+    return by_halves(lambda *both: balanced_accuracy(*both).mean().item(), (read, true))
+
+
+@spend("metrics")
+def diversity(judge: nn.Module, pairs: Sequence[Tensor], real: Tensor, has: Tensor) -> Estimate:
     """How far apart two images asked for alike are in the judge's features, over two real ones of that label.
 
     ``pairs`` are the images asked for without and with an attribute, ``has`` says which real ones have it (N of 0 and
-    1); the two ratios of mean distances are averaged. Below 1 samples are more alike than real images.
+    1); the two ratios of mean distances are averaged. Below 1 samples are more alike than real images. With an
+    interval over images.
     """
     groups = zip(pairs, (real[has == 0], real[has == 1]), strict=True)
-    return sum(mean_distance(judge, made) / mean_distance(judge, group) for made, group in groups) / 2
+    features = [judge_features(judge, images[:SOME]) for both in groups for images in both]
+
+    def ratio(off: Tensor, without: Tensor, on: Tensor, with_it: Tensor) -> float:
+        return (relative_distance(off, without) + relative_distance(on, with_it)) / 2
+
+    return by_halves(ratio, *((one,) for one in features))
 
 
 def turning(path: Tensor) -> tuple[float, float]:

@@ -11,8 +11,10 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from lab_utils.clock import spend
 from lab_utils.data.batches import by_parts, to_unit
 from lab_utils.losses import squared_error
+from lab_utils.metrics.estimate import Estimate, by_halves
 from lab_utils.metrics.mmd import unbiased_mmd
 
+SOME = 1000  # images between which distances are taken, at most
 BT601 = (0.299, 0.587, 0.114)  # weights of red, green and blue in the luminance
 
 
@@ -43,6 +45,22 @@ def fcd(judge: nn.Module, images: Tensor, real: Tensor, batch: int = 500) -> flo
             distance.update(as_bytes(part), real=is_real)
     distance.inception = nn.Identity()  # else the judge would move with it:
     return distance.cpu().compute().item()  # eigenvalues of a small matrix take long on a GPU
+
+
+@spend("metrics")
+def fcd_estimate(judge: nn.Module, images: Tensor, real: Tensor) -> Estimate:
+    """:func:`fcd` with its interval over images."""
+    features, real_features = judge_features(judge, images), judge_features(judge, real)
+    return by_halves(frechet, (features,), (real_features,), value=fcd(judge, images, real))
+
+
+def frechet(features: Tensor, real: Tensor) -> float:
+    """Squared Fréchet distance of Gaussians fitted to features N×D and M×D (Heusel et al. 2017, equation 6)."""
+    x, y = features.double().cpu(), real.double().cpu()
+    covariances = x.T.cov(), y.T.cov()
+    root = torch.linalg.eigvals(covariances[0] @ covariances[1]).sqrt().real.sum()
+    apart = (x.mean(0) - y.mean(0)).square().sum()
+    return (apart + covariances[0].trace() + covariances[1].trace() - 2 * root).item()
 
 
 def as_bytes(images: Tensor) -> Tensor:
@@ -88,12 +106,17 @@ def density_and_coverage(features: Tensor, real: Tensor, k: int = 5) -> tuple[Te
 
 
 @spend("metrics")
-def mean_distance(judge: nn.Module, images: Tensor, n: int = 1000) -> float:
+def mean_distance(judge: nn.Module, images: Tensor, n: int = SOME) -> float:
     """Mean Euclidean distance between two of the first ``n`` images in the features of ``judge``.
 
     Over that of real images it is their diversity: below 1 for samples that are more alike.
     """
     return torch.pdist(judge_features(judge, images[:n])).mean().item()
+
+
+def relative_distance(features: Tensor, real: Tensor) -> float:
+    """Mean Euclidean distance between two rows of N×D over that between two of M×D."""
+    return (torch.pdist(features).mean() / torch.pdist(real).mean()).item()
 
 
 @spend("metrics")
@@ -160,16 +183,18 @@ def beside(judge: nn.Module, images: Tensor, real: Tensor) -> dict[str, Tensor |
     """Images N×C×H×W beside real ones, M×C×H×W, in several measures; uint8 or float in [0, 1].
 
     In the features of ``judge``: ``kid``, ``fcd``, ``density`` (N), ``coverage`` (M), and ``diversity``, the mean
-    distance between two images over that between two real ones. In pixels: ``sharpness_ratio``.
+    distance between two images over that between two real ones; the first two and the last with intervals over images.
+    In pixels: ``sharpness_ratio``.
     """
     features, real_features = judge_features(judge, images), judge_features(judge, real)
     density, coverage = density_and_coverage(features, real_features)
+    both, some = ((features,), (real_features,)), ((features[:SOME],), (real_features[:SOME],))
     return {
-        "kid": kid(features, real_features),
-        "fcd": fcd(judge, images, real),
+        "kid": by_halves(kid, *both),
+        "fcd": by_halves(frechet, *both, value=fcd(judge, images, real)),
         "density": density,
         "coverage": coverage,
-        "diversity": mean_distance(judge, images) / mean_distance(judge, real),
+        "diversity": by_halves(relative_distance, *some),
         "sharpness_ratio": sharpness_ratio(images, real),
     }
 

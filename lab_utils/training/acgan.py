@@ -12,7 +12,8 @@ from lab_utils.clock import spend
 from lab_utils.data.batches import Tensors, by_parts, to_signed
 from lab_utils.metrics.changes import extremes
 from lab_utils.metrics.control import Coupled, JudgeScores, PairReadings, balanced_accuracy, read_pairs
-from lab_utils.metrics.fidelity import as_bytes, fcd
+from lab_utils.metrics.estimate import Estimate
+from lab_utils.metrics.fidelity import as_bytes, fcd_estimate
 from lab_utils.run import evaluating
 from lab_utils.training.conditions import Condition, Logits
 from lab_utils.training.gan import Gan, samples
@@ -124,7 +125,7 @@ class Examined(NamedTuple):
     judge: list[PairReadings]
     head: list[HeadReadings]
     head_on_real: Tensor  # balanced accuracy of the class head on real images, K
-    fcd: float  # of samples that are asked for what the real images have
+    fcd: Estimate  # of samples that are asked for what the real images have
 
 
 def examine(
@@ -148,7 +149,7 @@ def examine(
         [read_pairs(judge, *both, j) for both, j in zip(pairs, columns, strict=True)],
         [head_on_pairs(gan, *both, k) for k, both in enumerate(pairs)],
         head_accuracy(gan, images, table[:, list(columns)]),
-        fcd(judge, samples(gan, like_real), images),
+        fcd_estimate(judge, samples(gan, like_real), images),
     )
 
 
