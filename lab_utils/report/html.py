@@ -1,7 +1,9 @@
 """Turns an executed notebook into one page that needs no network, no script and no other file."""
 
+import base64
 import copy
 import re
+from functools import cache
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +25,7 @@ from lab_utils.report.pages import Head
 from lab_utils.words import device_line, duration, number, plural, source_lines
 
 TEMPLATES = Path(__file__).parent / "templates"
+FONTS = Path(__file__).parent / "fonts"
 CSS = (TEMPLATES / "page.css").read_text(encoding="utf-8")
 SHOWN = (  # kinds of output, the best first; scripts and widgets are left to their text form
     "text/html",
@@ -104,7 +107,18 @@ def render(notebook: NotebookNode, head: Head, ids: set[str], folder: Path | Non
         "metadata": {"name": head.title},
     }
     body, _ = exporter.from_notebook_node(prepared(notebook, ids), resources=resources)
-    return finish(body)
+    return with_font(finish(body))
+
+
+def with_font(page: str) -> str:
+    """The page with the font of its equations in it, if it has any."""
+    return page.replace("</style>", f"{font_face()}</style>", 1) if "<math" in page else page
+
+
+@cache
+def font_face() -> str:
+    content = base64.b64encode((FONTS / "lab-math.woff2").read_bytes()).decode()
+    return f'@font-face {{ font-family: "Lab Math"; src: url(data:font/woff2;base64,{content}) format("woff2"); }}\n'
 
 
 def has_title(notebook: NotebookNode) -> bool:

@@ -18,7 +18,9 @@ from lab_utils.report.request import Places
 from lab_utils.words import device_line, duration, source_lines
 
 # What renders: these files, by what they say.
-RENDERERS = ("report", "handover.py", "words.py", "equations.py", "pictures.py", "labs/spec.py")
+RENDERERS = (
+    "report", "handover.py", "spread.py", "words.py", "equations.py", "pictures.py", "labs/spec.py", "labs/evidence.py"
+)  # fmt: skip
 REASONS = {  # what a person is told if one of the hashes of a page is another
     "renderer": "what renders it changed",
     "words": "its lab's words changed",
