@@ -21,9 +21,10 @@ from torch import Tensor, nn
 
 from lab_utils import clock, config, figures, handover, run, sources
 from lab_utils.config import LabError
-from lab_utils.data import batches
+from lab_utils.data import batches, cards
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Values, values_of
+from lab_utils.metrics import control
 from lab_utils.metrics.estimate import Estimate, mean_estimate
 from lab_utils.training import checkpoint, judges
 from lab_utils.words import number
@@ -139,6 +140,23 @@ class Page:
         display(Markdown(f"*{caption}*"))
         self.anchors[kind] = anchors
         return judge
+
+    @clock.spend("metrics")
+    def card(self, kind: str, judge: nn.Module, data_dir: str = "") -> None:
+        """The data card of ``digits`` or ``faces``: what the source is, its balance, and how a judge reads it."""
+        (_, train, test), source = self.loaded[kind], self.data[kind]["source"]
+        beside = cards.said_beside(config.data_dir(data_dir), kind) if source == "photographs" else ""
+        display(Markdown(cards.card_text(source, beside)))
+        if kind == "digits":
+            table = control.by_digit(judge, train.labels, test.images, test.labels)
+        else:
+            table = control.by_attribute(judge, train.attributes, test.images, test.attributes, self.attributes)
+        self.table(
+            table,
+            "How often each is set, and how often the judge reads it right on test images (of attributes the balanced "
+            "accuracy): a ceiling for whatever is read with it.",
+            digits=3,
+        )
 
     def scale(self, name: str) -> dict[str, float]:
         """What the FCD of this name means: that of real images, as they are and made worse; empty without a judge."""

@@ -98,7 +98,8 @@ def test_what_cannot_be_drawn_is_its_source_in_a_box(tex):
 @pytest.mark.parametrize(
     ("tex", "text"),
     [(r"\mathbb{1}", "𝟙"), (r"\boldsymbol{\mu}", "𝝁"), (r"\bm{x}", "𝒙"), (r"\mathscr{L}", "ℒ"), (r"\mathcal L", "ℒ"),
-     (r"\mathbf{x}", "𝐱"), (r"\lVert x\rVert", "‖x‖"), (r"\lvert x\rvert", "|x|"), ("a ; b", "a;b"), (r"z\sim x", "z∼x")],
+     (r"\mathbf{x}", "𝐱"), (r"\lVert x\rVert", "‖x‖"), (r"\lvert x\rvert", "|x|"), ("a ; b", "a;b"),
+     (r"z\sim x", "z∼x")],
 )  # fmt: skip
 def test_letters_and_signs_are_those_of_unicode(tex, text):
     assert words(tex) == text

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
+import pandas as pd
 import torch
 from scipy.optimize import linear_sum_assignment
 from sklearn.linear_model import LogisticRegression
@@ -129,6 +130,39 @@ def judge_scores(judge: nn.Module, images: Tensor, attributes: Tensor) -> JudgeS
     read, share = attributes_read(judge, images), attributes.mean(0)
     accuracy = (read == attributes).float().mean(0)
     return JudgeScores(accuracy, torch.maximum(share, 1 - share), balanced_accuracy(read, attributes))
+
+
+def by_attribute(
+    judge: nn.Module, train: Tensor, images: Tensor, attributes: Tensor, names: Sequence[str]
+) -> pd.DataFrame:
+    """By attribute: how often it is set in the training labels (N×K) and the test labels (M×K), and how the judge reads
+    it, balanced accuracy on test images, on all of them and on those with and without Male.
+    """
+    read = attributes_read(judge, images)
+    table = {
+        "attribute": names,
+        "set, training": train.mean(0).tolist(),
+        "set, test": attributes.mean(0).tolist(),
+        "judge": balanced_accuracy(read, attributes).tolist(),
+    }
+    if "Male" in names:
+        male = attributes[:, names.index("Male")] == 1
+        for title, group in {"judge, Male": male, "judge, not Male": ~male}.items():
+            table[title] = balanced_accuracy(read[group], attributes[group]).tolist()
+    return pd.DataFrame(table)
+
+
+def by_digit(judge: nn.Module, train: Tensor, images: Tensor, labels: Tensor) -> pd.DataFrame:
+    """By digit: its share of the training and the test labels, and of its test images that the judge reads right."""
+    right = correct(judge, to_unit(images), labels)
+    return pd.DataFrame(
+        {
+            "digit": range(10),
+            "share, training": (train.bincount(minlength=10) / len(train)).tolist(),
+            "share, test": (labels.bincount(minlength=10) / len(labels)).tolist(),
+            "judge": [right[labels == k].mean().item() if (labels == k).any() else torch.nan for k in range(10)],
+        }
+    )
 
 
 def hair_columns(names: Sequence[str]) -> list[int]:
