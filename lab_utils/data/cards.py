@@ -72,7 +72,7 @@ def said_beside(folder: Path | None, word: str) -> str:
                 text = path.read_text(encoding="utf-8", errors="replace")[:100_000]
                 for part in re.split(r"\n\s*\n|\n(?=[-*] )", text):
                     if re.search(rf"\b{word}\b", part) and len(part) > len(word) + 20:
-                        return f"{path.name}: {' '.join(part.split())[:MOST]}"
+                        return f"{path.name}: {' '.join(part.split()).lstrip('-* ')[:MOST]}"
     return ""
 
 
