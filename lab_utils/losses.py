@@ -56,6 +56,14 @@ def half_squared_error(mean: Tensor, x: Tensor) -> Tensor:
     return 0.5 * squared_error(mean, x)
 
 
+def bernoulli_floor(x: Tensor) -> Tensor:
+    """The least that :func:`bernoulli_nll` can be for targets N×… in [0, 1], N, in nats: their own entropy.
+
+    Zero for black and white targets; grey ones cost something even where every pixel is met exactly.
+    """
+    return -(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x)).flatten(1).sum(1)
+
+
 def gaussian_nll(mean: Tensor, x: Tensor, variance: Tensor | float) -> Tensor:
     """−log N(x; x̂, σ²I) per image, N, with its constant; ``variance`` is σ², one number for all pixels."""
     pixels = x[0].numel()

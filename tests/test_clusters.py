@@ -127,3 +127,12 @@ def test_codes_are_read_by_the_head_that_is_named():
     labels = torch.arange(9) % 4
     scores = clusters.code_scores(network, (images, labels), (images, labels), 4, "group1")
     assert torch.equal(scores.codes, logits["group1"].argmax(1))
+
+
+def test_the_most_information_is_zero_by_chance_and_all_of_it_for_the_code_itself():
+    rng = torch.Generator().manual_seed(0)
+    codes = torch.randint(2, (600,), generator=rng)
+    strangers = torch.randint(2, (600, 5), generator=rng)
+    assert abs(clusters.most_information(codes, strangers)) < 3e-3
+    found = clusters.most_information(codes, torch.cat([strangers, codes[:, None]], 1))
+    assert found == pytest.approx(math.log(2), abs=0.02)

@@ -204,3 +204,10 @@ def test_the_balance_weighs_how_evenly_codes_are_used(balance):
     torch.testing.assert_close(losses.shared_information(p, q, balance), expected)
     sure = torch.eye(5).repeat(4, 1)
     assert losses.shared_information(sure, sure, balance).item() == pytest.approx(balance * math.log(5), abs=1e-4)
+
+
+def test_the_floor_of_a_cross_entropy_is_reached_by_the_targets_themselves():
+    x = torch.rand(5, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(losses.bernoulli_floor(x), losses.bernoulli_nll(torch.logit(x), x), atol=1e-5)
+    assert torch.equal(losses.bernoulli_floor((x > 0.5).float()), torch.zeros(5))
+    assert torch.all(losses.bernoulli_nll(torch.zeros_like(x), x) >= losses.bernoulli_floor(x))

@@ -34,6 +34,7 @@ def fit(test=127.31, train=124.0, rises=0, n=10_000, digits="mnist", steps=4800)
         loss(test, train)
         | known
         | {"digits": digits, "test_rises": rises, "mlp_steps": steps, "encoder_steps": 1440, "evaluate_every": 240}
+        | {"grey_floor": 45.5}
     )
 
 
@@ -125,6 +126,7 @@ CASES = {
         "close": fit(124.0, 123.1),
         "rose": fit(rises=2),
         "never_rose": fit(),
+        "floor": fit(),
         "yardstick": fit(),
         "no_yardstick": fit(n=400),
     },

@@ -357,12 +357,13 @@ TEST_LOSS = Reading(
 
 
 def rule_fit(v: Values) -> list[str]:
-    """Notes: ``digits``, where they come from; ``test_rises``, how often the test loss rose."""
+    """Notes: ``digits``, where they come from; ``test_rises``, how often the test loss rose; ``grey_floor``, nats."""
     gap = v["cvae_mlp.test_loss"] - v["cvae_mlp.train_loss"]
     yardstick = v["digits"] == "mnist" and v["cvae_mlp.test_loss.n"] == 10_000
     return [
         "apart" if gap > 1 else "close",
         *(["rose" if v["test_rises"] else "never_rose"] if v["mlp_steps"] > v["evaluate_every"] else []),
+        "floor",
         "yardstick" if yardstick else "no_yardstick",
     ]
 
@@ -376,12 +377,15 @@ FIT = Reading(
         "rose": "From one evaluation to the next the test loss rose {test_rises:plural time}; a rise that lasts would "
         "say that the model trains too long.",
         "never_rose": "The test loss did not rise from any evaluation to the next: the model does not train too long.",
+        "floor": "Grey targets cost {grey_floor:.1f} nats/image even where every pixel is met exactly, so that what a "
+        "model can be better or worse in is the {excess:.1f} above that.",
         "yardstick": "Report D trained for 30,000 steps, this model for {mlp_steps:,} and its encoder for "
         "{encoder_steps:,} more; both losses are of the same test images. The interval from "
         "{cvae_mlp.test_loss.low:.1f} to {cvae_mlp.test_loss.high:.1f} says how far another test set could differ.",
         "no_yardstick": "Report D's figures are of MNIST's 10,000 test digits. These are of "
         "{cvae_mlp.test_loss.n:plural image}, so that the two cannot be compared.",
     },
+    lambda v: {"excess": v["cvae_mlp.test_loss"] - v["grey_floor"]},
 )
 
 

@@ -239,10 +239,12 @@ METRICS = {
         Tolerance(absolute=0.1),
     ),
     "infogan_faces2.hair_information": Metric(
-        "Faces, 2-way code: largest mutual information with a colour or shape of hair", "nats", Tolerance(absolute=0.1)
+        "Faces, 2-way code: largest mutual information with a colour or shape of hair, beyond chance",
+        "nats",
+        Tolerance(absolute=0.1),
     ),
     "infogan_faces2.sex_information": Metric(
-        "Faces, 2-way code: mutual information with Male (avatars, which have no sex: with Beard)",
+        "Faces, 2-way code: mutual information with Male (avatars, which have no sex: with Beard), beyond chance",
         "nats",
         Tolerance(absolute=0.1),
     ),
@@ -608,8 +610,8 @@ HAIR_NOT_SEX = Reading(
     rule_hair_not_sex,
     {
         "shared": "Of {ln2} nats the 2-way code shares at most {infogan_faces2.hair_information} with an attribute "
-        "of hair and {infogan_faces2.sex_information} with Male (Beard for avatars, which have no sex). With no "
-        "attribute does it share more than {infogan_faces2.best_attribute}.",
+        "of hair and {infogan_faces2.sex_information} with Male (Beard for avatars, which have no sex), each less what "
+        "shuffled codes share. With no attribute does it share more than {infogan_faces2.best_attribute}.",
         "disobeyed": "But the faces do not obey the code yet.",
         "neither": "So neither hair nor sex explains the code.",
         "hair": "That is hair, more than twice as much as sex.",

@@ -110,6 +110,21 @@ def attribute_information(codes: Tensor, attributes: Tensor, names: Sequence[str
     return {name: float(mutual_info_score(found, table[:, i])) for i, name in enumerate(names)}
 
 
+@spend("metrics")
+def most_information(codes: Tensor, attributes: Tensor, draws: int = 50) -> float:
+    """The largest mutual information, in nats, of codes (int64, N) with one of some attributes (N×K of 0 and 1).
+
+    Less what shuffled codes have on average: the largest of several is larger by chance than that of one.
+    """
+    table, rng = attributes.cpu().numpy(), np.random.default_rng(0)
+
+    def largest(found: np.ndarray) -> float:
+        return max(float(mutual_info_score(found, column)) for column in table.T)
+
+    found = codes.cpu().numpy()
+    return largest(found) - float(np.mean([largest(rng.permutation(found)) for _ in range(draws)]))
+
+
 def worst_confusion(table: np.ndarray) -> tuple[float, int, int]:
     """The largest share of a label's images with the code of another: the share, the label, whose code it is.
 
