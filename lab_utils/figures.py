@@ -182,21 +182,30 @@ def lines(
     levels: Mapping[str, float] | None = None,
     zoom: bool = True,
 ) -> Figure:
-    """Named curves in one plot; ``levels`` are dashed reference values. ``zoom`` cuts off the steep start."""
+    """Named curves, of one seed or of several (N×seeds), in one plot; ``levels`` are dashed reference values.
+
+    ``zoom`` cuts off the steep start.
+    """
     fig = Figure(figsize=(6.5, 3.2))
     draw_lines(fig.add_subplot(), series, x_label, y_label, levels or {}, zoom)
     return fig
 
 
 def draw_lines(ax: Axes, series, x_label: str, y_label: str, levels: Mapping[str, float], zoom: bool) -> None:
-    """Curves on ``ax``; the vertical range leaves out the highest tenth of the points if ``zoom``."""
-    for (name, (x, y)), colour in zip(series.items(), COLOURS, strict=False):
-        few = 0 < len(x) <= 60
+    """Curves on ``ax``; the vertical range leaves out the highest tenth of the points if ``zoom``.
+
+    A curve with a column for each of several seeds is drawn as their mean, in the band from the least to the most.
+    """
+    for (name, (x, values)), colour in zip(series.items(), COLOURS, strict=False):
+        y, few = array(values), 0 < len(x) <= 60
+        if y.ndim == 2:
+            ax.fill_between(x, y.min(1), y.max(1), color=colour, alpha=0.2, lw=0)
+            y = y.mean(1)
         ax.plot(x, y, color=colour, label=name, lw=1.8 if few else 0.9, marker="o" if few else "", ms=3.5)
     for (name, value), dash in zip(levels.items(), ("--", ":", "-."), strict=False):
         ax.axhline(value, color="#444444", ls=dash, lw=1.2, label=name)
     if zoom:
-        values = np.concatenate([np.asarray(y, float) for _, y in series.values()] + [[*levels.values()]])
+        values = np.concatenate([np.ravel(array(y)).astype(float) for _, y in series.values()] + [[*levels.values()]])
         low, high = values.min(), np.quantile(values, 0.9)
         ax.set_ylim(low - 0.08 * (high - low), high + 0.12 * (high - low))
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))  # of four digits, in half a page
@@ -288,7 +297,10 @@ def line_panels(
     levels: Mapping[str, float] | None = None,
     log: bool = False,
 ) -> Figure:
-    """Titled plots of named curves side by side, each name in one colour; ``levels`` stand in the first."""
+    """Titled plots of named curves, of one seed or of several (N×seeds), side by side, each name in one colour.
+
+    ``levels`` stand in the first.
+    """
     names = list(dict.fromkeys(name for series in panels.values() for name in series))
     fig = Figure(figsize=(8.2, 3.3))
     for i, (ax, (title, series)) in enumerate(zip(np.ravel(fig.subplots(1, len(panels))), panels.items(), strict=True)):

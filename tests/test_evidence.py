@@ -8,6 +8,7 @@ import pytest
 
 from lab_utils import spread
 from lab_utils.config import LabError
+from lab_utils.handover import allowed_in_words, sureness
 from lab_utils.labs import LABS
 from lab_utils.labs.evidence import FAIR, NONE, STRONG, WEAK, decide, moved, possible
 from lab_utils.labs.spec import (
@@ -19,6 +20,7 @@ from lab_utils.labs.spec import (
     UNSTATED,
     Budget,
     Claim,
+    Metric,
     MissingValueError,
     Reading,
     Tolerance,
@@ -208,3 +210,31 @@ def test_a_claim_of_two_notebooks_is_decided_over_the_seeds_that_both_have():
     }
     assert next(iter(found.values())) == own
     assert list(by_seed(own, first, labs, [*labs], {first.name: given[first.name]}).values()) == [own]
+
+
+# How sure a number is, as a page says it
+
+
+@pytest.mark.parametrize(
+    ("entry", "over_seeds", "said"),
+    [
+        ({"value": 1.5}, None, "± 10 %"),
+        ({"value": 1.5, "interval": [1.4, 1.6]}, None, "95 %: 1.400 to 1.600"),
+        ({"value": 1.5, "range": [1.2, 1.9], "seeds": 3}, None, "1.200 to 1.900 (3 seeds)"),
+        ({"value": 1.5, "range": [1.5, 1.5], "seeds": 1}, None, "± 10 %"),
+        (
+            {"value": 1.5, "interval": [1.4, 1.6]},
+            {"mean": 1.55, "interval": [1.3, 1.8], "n": 3},
+            "mean 1.550 (95 %: 1.300 to 1.800; 3 seeds); 95 %: 1.400 to 1.600 (images)",
+        ),
+        ({"value": 1.5}, {"mean": 1.5, "interval": None, "n": 1}, "± 10 %"),
+    ],
+)
+def test_a_page_says_of_a_number_how_far_it_could_be_another(entry, over_seeds, said):
+    spec = Metric("Loss", "nats/image", Tolerance(relative=0.1))
+    assert sureness(spec, entry, over_seeds) == said
+
+
+def test_a_tolerance_in_words():
+    assert allowed_in_words(Tolerance(relative=0.3, absolute=0.05)) == "± 30 % or 0.05"
+    assert allowed_in_words(Tolerance()) == ""

@@ -388,3 +388,12 @@ def test_a_cloud_shows_every_point_and_every_centre():
         assert rings.get_markerfacecolor() == "none"
         assert ax.get_xlim() == ax.get_ylim()
         assert ax.get_aspect() == 1
+
+
+def test_a_curve_of_several_seeds_is_their_mean_in_the_band_of_all():
+    fig = figures.lines({"a": ([1, 2], [[1.0, 3.0], [2.0, 6.0]]), "b": ([1, 2], [5, 5])}, x_label="x", y_label="y")
+    (ax,) = fig.axes
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[2.0, 4.0], [5, 5]]
+    (band,) = ax.collections
+    low, high = band.get_paths()[0].get_extents().intervaly
+    assert (low, high) == (1.0, 6.0)

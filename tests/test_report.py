@@ -267,7 +267,10 @@ def test_a_profile_that_few_labs_have_is_about_these():
 
 def test_unknown_command(capsys):
     assert main(["runn"]) == 2
-    assert capsys.readouterr().err == "error: there is no command 'runn'; there are run, data, verify, publish\n"
+    assert (
+        capsys.readouterr().err
+        == "error: there is no command 'runn'; there are run, data, verify, publish, submit, compare\n"
+    )
 
 
 def test_damaged_manifest_is_one_line(lab, tmp_path, capsys):
@@ -651,7 +654,7 @@ def test_the_page_loads_nothing(page):
     assert not re.findall(r"""\bsrc=["'](?!data:)""", text)
     assert not re.findall(r"url\((?!data:)|@import", text)
     assert page.find("a", href="https://example.org/a.png")  # said, not loaded
-    assert len(text) < 40_000  # the theme of JupyterLab alone is ten times that
+    assert len(text) - len(html.font_face()) < 40_000  # the theme of JupyterLab alone is ten times that
 
 
 def test_equations_are_mathml_and_code_is_not(page):
@@ -870,7 +873,10 @@ def claims_page(rows: list[claims.ClaimRow], made=("toy.1",)) -> BeautifulSoup:
 
 def test_the_table_shows_every_claim_and_links_to_what_has_been_made():
     decisions = [Decision("one", HOLDS, "3 seeds", "strong"), Decision("two", UNDECIDED, "1 seed", "none")]
-    rows = [claims.ClaimRow(by_size(n, "a.loss"), one) for n, one in zip(("01", "02"), decisions, strict=True)]
+    rows = [
+        claims.ClaimRow(f"claim-{n}-1", by_size(n, "a.loss"), one)
+        for n, one in zip(("01", "02"), decisions, strict=True)
+    ]
     table = claims_page(rows)
     assert [cell.text for cell in table.select("thead th[scope=col]")] == ["Claim", "Verdict", "Measured here", "See"]
     lines = [[cell.get_text(" ", strip=True) for cell in line(["th", "td"])] for line in table.select("tbody tr")]
@@ -886,7 +892,7 @@ def test_the_table_escapes_its_text_can_be_scrolled_by_keyboard_and_its_verdicts
     odd = replace(by_size("01", "a.loss"), text="<b>bold</b>", report="C")
     verdicts = {HOLDS: "good", BEATEN: "good", FAILS: "bad", NOT_RUN: "soft", OTHER_DATA: "soft"}
     made = [Decision("<script>1</script> & 2", verdict, "", "none") for verdict in verdicts]
-    table = claims_page([claims.ClaimRow(odd, one) for one in made])
+    table = claims_page([claims.ClaimRow("claim-01-1", odd, one) for one in made])
     assert table.find(["b", "script"]) is None
     assert "<b>bold</b> Report C: a toy" in table.get_text(" ", strip=True)
     assert "<script>1</script> & 2" in table.get_text()
@@ -921,7 +927,7 @@ def test_what_a_page_says_is_made_anew_from_what_was_handed_over(lab, monkeypatc
     assert said[1].startswith("# lab_utils/words.py def plural ( n : int ,")
     assert said[2:5] == ["as shown"] * 3
     row = page.find("th", string="metric").find_parent("table").tbody.tr
-    values = ["a.loss", "1.500", "", "nats/image", "2", "≤ 2.000", "Loss", ""]
+    values = ["a.loss", "1.500", "± 10 %", "nats/image", "2", "≤ 2.000", "Loss", ""]
     assert [cell.get_text() for cell in row("td")] == values
     written = nbformat.read(folder / "notebooks/01_good.ipynb", as_version=4)
     assert written.cells[3].outputs[0].data["text/markdown"] == "as shown"  # the executed notebook stays as it ran
@@ -1051,3 +1057,46 @@ def test_the_index_says_beside_an_fcd_what_real_images_reach(lab):
     _, folder = lab("NB=1", n01_good=notebook(PARAMETERS, (FIGURE, "toy.1"), (anchored,)))
     text = BeautifulSoup((folder / "index.html").read_text(), "html.parser").get_text(" ", strip=True)
     assert "real images: 0.500 as they are; 3.000 noised" in text
+
+
+def test_a_page_that_cannot_be_rendered_says_so_and_the_others_are_written(lab, monkeypatch, capsys):
+    real, broken = build.render, []
+
+    def render(content, head, ids, folder=None):
+        if folder and head.title == "Notebook 01_good" and broken:
+            raise ValueError("no such <thing>\nof two lines")
+        return real(content, head, ids, folder)
+
+    monkeypatch.setattr(build, "render", render)
+    broken.append(True)
+    code, folder = lab(n01_good=notebook(*GOOD), n02_other=notebook(*GOOD))
+    assert code == 0
+    assert "01 | its page could not be rendered: ValueError: no such <thing> of two lines" in capsys.readouterr().out
+    page = BeautifulSoup((folder / "html/01_good.html").read_text(), "html.parser")
+    assert "its page could not be rendered" in page.get_text()
+    assert "ValueError: no such <thing> of two lines" in page.get_text()
+    assert "toy.1" in (folder / "html/02_other.html").read_text()
+    assert (folder / "index.html").is_file()
+    assert (folder / "metrics/01_good.json").is_file()
+    broken.clear()
+    assert lab()[0] == 0  # the next command renders it, and runs nothing
+    assert "01 | rendered again" in capsys.readouterr().out
+    assert "toy.1" in (folder / "html/01_good.html").read_text()
+
+
+def test_a_picture_beside_a_notebook_is_in_its_page_and_renders_it_anew_when_it_changes(lab, tmp_path, capsys):
+    (tmp_path / "notebooks/img").mkdir(parents=True)
+    picture = tmp_path / "notebooks/img/a b.png"
+    picture.write_bytes(base64.b64decode(PNG))
+    text = "# Toy\n\n![net](img/a%20b.png)\n\n<img src='img/a%20b.png' alt='again'>\n\n![gone](img/gone.png)"
+    code, folder = lab("NB=1", n01_good=notebook(*GOOD, text=text))
+    assert code == 0
+    page = BeautifulSoup((folder / "html/01_good.html").read_text(), "html.parser")
+    assert len([one for one in page.find_all("img") if one["alt"] in ("net", "again")]) == 2
+    assert all(one["src"].startswith("data:image/") for one in page.find_all("img"))
+    assert "Left out of this page" in page.get_text()
+    assert lab("NB=1")[0] == 0
+    assert "01 | holds" in capsys.readouterr().out
+    Image.new("RGB", (3, 3)).save(picture)
+    assert lab("NB=1")[0] == 0
+    assert "01 | rendered again: its prose changed" in capsys.readouterr().out

@@ -9,11 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import nh3
 from bs4 import BeautifulSoup, Tag
 
+from lab_utils.pictures import PICTURES, local_picture
 from lab_utils.words import plural
 
 
@@ -21,6 +22,17 @@ def named(text: str) -> set[str]:
     return set(text.split())
 
 
+DATA = re.compile(rf"data:({'|'.join(map(re.escape, sorted(set(PICTURES.values()))))});base64,[A-Za-z0-9+/=\s]*", re.I)
+MATHML = named(
+    "math maction menclose merror mfenced mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot "
+    "mrow ms mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none"
+)
+MATHML_ATTRIBUTES = named(
+    "accent accentunder columnalign columnlines columnspacing depth display displaystyle fence form height "
+    "largeop linethickness lspace mathvariant maxsize minsize movablelimits notation rowlines rowspacing rspace "
+    "scriptlevel separator stretchy symmetric voffset width"
+)
+AROUND_EQUATION = {"class", "role", "aria-label", "tabindex"}
 POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
 TAGS = named(
     "a abbr b blockquote br caption center cite code col colgroup dd del details dfn div dl dt em figcaption "
@@ -41,21 +53,6 @@ STYLES = named(  # what colours and sets text, and moves nothing
 )
 WITH_CONTENT = {"script", "style", "noscript", "template", "title", "textarea", "xmp", "svg", "math"}
 SCHEMES = {"http", "https", "mailto"}  # of links
-PICTURES = {
-    ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp",
-    ".svg": "image/svg+xml",
-}  # fmt: skip
-DATA = re.compile(rf"data:({'|'.join(map(re.escape, sorted(set(PICTURES.values()))))});base64,[A-Za-z0-9+/=\s]*", re.I)
-MATHML = named(
-    "math maction menclose merror mfenced mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot "
-    "mrow ms mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none"
-)
-MATHML_ATTRIBUTES = named(
-    "accent accentunder columnalign columnlines columnspacing depth display displaystyle fence form height "
-    "largeop linethickness lspace mathvariant maxsize minsize movablelimits notation rowlines rowspacing rspace "
-    "scriptlevel separator stretchy symmetric voffset width"
-)
-AROUND_EQUATION = {"class", "role", "aria-label", "tabindex"}
 EQUATION = re.compile(r'<span data-equation="(\d+)"></span>')
 
 
@@ -127,7 +124,7 @@ def embed(picture: Tag, folder: Path | None, soup: BeautifulSoup, left: Counter)
     source = str(picture.get("src", ""))
     if DATA.fullmatch(source):
         return
-    found = inside(source, folder)
+    found = local_picture(source, folder)
     if found is not None:
         coded = base64.b64encode(found.read_bytes()).decode()
         picture["src"] = f"data:{PICTURES[found.suffix.lower()]};base64,{coded}"
@@ -140,18 +137,6 @@ def embed(picture: Tag, folder: Path | None, soup: BeautifulSoup, left: Counter)
     else:
         left[f"picture {source.removeprefix('attachment:')[:60] or 'without a source'}"] += 1
         picture.replace_with(str(name))
-
-
-def inside(source: str, folder: Path | None) -> Path | None:
-    """The picture that a relative address names in the folder or below it, else None."""
-    try:
-        parts = urlsplit(source)
-        path = (folder / unquote(parts.path)).resolve() if folder and not parts.scheme and parts.path else None
-        if path and path.suffix.lower() in PICTURES and path.is_relative_to(folder.resolve()) and path.is_file():
-            return path
-    except (OSError, ValueError):  # no address, no path
-        pass
-    return None
 
 
 def note(left: Counter) -> str:

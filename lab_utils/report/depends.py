@@ -4,6 +4,7 @@ Quick enough to be asked every time: it reads sources and compares hashes, and r
 """
 
 import platform
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,10 +16,12 @@ from lab_utils.config import ROOT
 from lab_utils.data.traces import traces
 from lab_utils.files import digest, read_json, sha256, to_json, write_whole
 from lab_utils.labs.spec import Lab
+from lab_utils.pictures import local_picture
 from lab_utils.report.record import Data, Depends, Environment, Git, Run
 from lab_utils.report.request import Request
 
 LOCK = "requirements.lock"
+PICTURE = re.compile(r"""(?:!\[[^\]]*\]\(\s*<?|\bsrc\s*=\s*["']?)([^)>\s"']+)""")  # an address of one, in Markdown
 NAMED = 3  # changes of one kind that a reason names
 
 
@@ -107,8 +110,11 @@ def code_cells(source: Path) -> list[str]:
 
 
 def prose(source: Path) -> str:
-    """Hash of all that a page takes from its notebook: the text of its cells, their order and their tags."""
-    return digest(cells(source))
+    """Hash of all that a page takes from its notebook: cells, their order and tags, and the pictures that they show."""
+    written = cells(source)
+    addresses = [found for kind, _, text in written if kind == "markdown" for found in PICTURE.findall(text)]
+    pictures = [sha256(path) for address in addresses if (path := local_picture(address, source.parent))]
+    return digest([written, pictures] if pictures else written)
 
 
 # What a result came from

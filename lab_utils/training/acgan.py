@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from lab_utils.metrics.estimate import Estimate
 from lab_utils.metrics.fidelity import as_bytes, fcd_estimate
 from lab_utils.run import evaluating
 from lab_utils.training.conditions import Condition, Logits
+from lab_utils.training.fit import History
 from lab_utils.training.gan import Gan, samples
 
 
@@ -181,6 +183,13 @@ def class_losses(curve: pd.DataFrame, weight: float, over: int) -> Lines:
     """
     named = {"class_real": "on real images", "class": "on fakes"}
     return {named[key]: (x, y / weight) for key, (x, y) in smoothed(curve, list(named), over).items()}
+
+
+def class_losses_of(logs: Sequence[History], weight: float, over: int) -> dict[str, tuple[Any, np.ndarray]]:
+    """The same of several trainings, as far as the shortest of them goes: the steps, and values N×trainings."""
+    n = min(len(log.curve) for log in logs)
+    each = [class_losses(log.curve[:n], weight, over) for log in logs]
+    return {on: (x, np.stack([one[on][1] for one in each], 1)) for on, (x, _) in each[0].items()}
 
 
 def smoothed(curve: pd.DataFrame, columns: Sequence[str], over: int) -> Lines:
