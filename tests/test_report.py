@@ -267,10 +267,8 @@ def test_a_profile_that_few_labs_have_is_about_these():
 
 def test_unknown_command(capsys):
     assert main(["runn"]) == 2
-    assert (
-        capsys.readouterr().err
-        == "error: there is no command 'runn'; there are run, data, verify, publish, submit, compare\n"
-    )
+    there = "run, data, verify, publish, submit, compare"
+    assert capsys.readouterr().err == f"error: there is no command 'runn'; there are {there}\n"
 
 
 def test_damaged_manifest_is_one_line(lab, tmp_path, capsys):

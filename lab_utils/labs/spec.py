@@ -6,6 +6,7 @@ Imports no torch: the report says of a number what the page says of it, from the
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -57,6 +58,22 @@ class Metric:
             if f"{profile}/{source}" in self.targets:
                 return self.targets[f"{profile}/{source}"], False
         return self.targets.get(profile), bool(sources & FALLBACKS)
+
+
+MEASURED = Path(__file__).with_name("tolerances.json")  # written by lab_utils.seeds.tolerances
+
+
+def with_tolerances(lab: "Lab", measured: Mapping[str, Mapping[str, Sequence[float]]]) -> "Lab":
+    """The lab with the tolerances that were measured, by notebook and metric: a value, and how far others lay from it.
+
+    The distance counts as it is and in proportion to the value, so that it serves other profiles, too.
+    """
+    found = dict(lab.metrics)
+    for name, (value, apart) in measured.get(lab.name, {}).items():
+        if name in found and value is not None:
+            relative = apart / abs(value) if value else 0.0
+            found[name] = replace(found[name], tolerance=Tolerance(min(relative, 1.0), apart))
+    return replace(lab, metrics=found)
 
 
 def named(model: str, title: str, metrics: Mapping[str, Metric]) -> dict[str, Metric]:

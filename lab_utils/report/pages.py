@@ -15,11 +15,13 @@ from lab_utils.labs.spec import Lab
 from lab_utils.report.depends import prose
 from lab_utils.report.record import Manifest, PageKey, Run
 from lab_utils.report.request import Places
+from lab_utils.spread import of_report
 from lab_utils.words import device_line, duration, source_lines
 
 # What renders: these files, by what they say.
 RENDERERS = (
-    "report", "handover.py", "spread.py", "words.py", "equations.py", "pictures.py", "labs/spec.py", "labs/evidence.py"
+    "report", "handover.py", "spread.py", "words.py", "equations.py", "pictures.py", "labs/spec.py", "labs/evidence.py",
+    "labs/tolerances.json",
 )  # fmt: skip
 REASONS = {  # what a person is told if one of the hashes of a page is another
     "renderer": "what renders it changed",
@@ -107,7 +109,9 @@ def page_key(
         renderer=renderer(),
         words=words_of(lab),
         sources=digest([source_text(*shown) for shown in run.sources]),
-        around=digest([asdict(head(name, manifest, places, coming)), compared, seeds_hash(places)]),
+        around=digest(
+            [asdict(head(name, manifest, places, coming)), compared, of_report(places.folder, records).get(name)]
+        ),
         executed=sha256(places.executed(name)),
     )
 

@@ -1,0 +1,55 @@
+"""Tolerances that are measured: from the spread over seeds, and over other reports of the same seed."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from lab_utils.labs import LABS
+from lab_utils.labs.spec import Tolerance, with_tolerances
+from lab_utils.seeds.tolerances import main
+from tests.conftest import one_line
+
+
+def report(folder, *values, seeds=(0, 1, 2)):
+    """A folder with the record of one notebook, whose value is the first, and the values of its seeds."""
+    (folder / "metrics").mkdir(parents=True)
+    data = {"faces": {"sha256": "aa"}}
+    record = {"status": "ok", "seed": 0, "data": data, "metrics": {"gan.fcd": {"value": values[0]}}}
+    (folder / "metrics/04_gan.json").write_text(json.dumps(record))
+    entry = {"notebook": "04_gan", "changes": {}, "seeds": list(seeds), "data": {"faces": "aa"}}
+    entry["metrics"] = {"gan.fcd": {"values": list(values)}}
+    (folder / "seeds.json").write_text(json.dumps({"results": [entry]}))
+    return str(folder)
+
+
+@pytest.fixture(autouse=True)
+def manifests(monkeypatch):
+    known = SimpleNamespace(notebooks={"04_gan": None})
+    monkeypatch.setattr("lab_utils.seeds.tolerances.read_manifest", lambda _: known)
+
+
+def test_a_tolerance_is_the_farthest_that_any_of_the_others_lies(tmp_path):
+    target, quick = tmp_path / "tolerances.json", report(tmp_path / "quick", 6.0, 6.5, 5.8)
+    assert main([quick], target) == 0
+    assert json.loads(target.read_text()) == {"04_gan": {"gan.fcd": [6.0, 0.5]}}
+    assert main([quick, report(tmp_path / "float32", 6.9, 6.9, 6.9)], target) == 0
+    (value, apart) = json.loads(target.read_text())["04_gan"]["gan.fcd"]
+    assert (value, apart) == (6.0, pytest.approx(0.9))
+
+
+def test_too_few_seeds_and_no_folder_are_one_line(tmp_path, capsys):
+    assert main([report(tmp_path / "two", 6.0, 6.5, seeds=(0, 1))], tmp_path / "t.json") == 2
+    one_line(capsys.readouterr(), "fewer than 3 seeds of 04_gan")
+    assert main([], tmp_path / "t.json") == 2
+    one_line(capsys.readouterr(), "give the folder")
+    assert not (tmp_path / "t.json").exists()
+
+
+def test_a_lab_takes_what_was_measured_and_keeps_the_rest():
+    lab = LABS["04_gan"]
+    found = with_tolerances(lab, {"04_gan": {"gan.fcd": [6.0, 0.5], "gan.kid": [0.0, 0.1], "gone": [1.0, 1.0]}})
+    assert found.metrics["gan.fcd"].tolerance == Tolerance(relative=0.5 / 6.0, absolute=0.5)
+    assert found.metrics["gan.kid"].tolerance == Tolerance(absolute=0.1)
+    assert found.metrics["gan.coverage"] == lab.metrics["gan.coverage"]
+    assert set(found.metrics) == set(lab.metrics)
