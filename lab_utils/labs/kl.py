@@ -68,7 +68,7 @@ PROFILES = {
     ),
     "long": Settings(
         train_images=12_000, test_images=10_000, latent=50, width=16, batch_size=100,
-        learning_rate=3e-3, steps=1404, evaluate_every=117, sweep=(0.005, 0.03, 0.2, 1.0, 5.0, 25.0, 100.0),
+        learning_rate=3e-3, steps=4000, evaluate_every=400, sweep=(0.005, 0.03, 0.2, 1.0, 5.0, 25.0, 100.0),
         sweep_rate=1e-3, sweep_steps=300, toy_points=2000, toy_steps=3000, checkpoint_every=100, log_every=10,
     ),
     "full": Settings(
