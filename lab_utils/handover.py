@@ -54,12 +54,12 @@ def metric_rows(
     lab: Lab,
     measured: Mapping[str, Mapping],
     profile: str,
-    sources: set[str],
+    data: Mapping[str, Mapping[str, Any]],
     over_seeds: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[list[str]]:
     """A row for each metric of the lab that was measured, as METRIC_HEAD names the columns.
 
-    ``over_seeds`` holds what other seeds gave, by metric.
+    ``data`` is what was used, by kind; ``over_seeds`` holds what other seeds gave, by metric.
     """
     others = over_seeds or {}
     return [
@@ -69,7 +69,7 @@ def metric_rows(
             sureness(spec, measured[name], others.get(name)),
             spec.unit,
             "" if measured[name].get("n") is None else f"{measured[name]['n']:,}",
-            bound(spec, profile, sources),
+            bound(spec, profile, spec.sources(data)),
             spec.title,
             referred(spec, measured[name]),
         ]

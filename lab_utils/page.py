@@ -283,9 +283,7 @@ class Page:
         if missing := sorted(set(self.lab.metrics) - set(self.measured)):
             raise LabError(f"{self.lab.name}: {', '.join(missing)} not measured; measure what the lab lists")
         record = {"data": self.data, "device": self.run.device.type, "seed": self.run.seed, "profile": self.profile}
-        rows = handover.metric_rows(
-            self.lab, self.measured, self.profile, {one["source"] for one in self.data.values()}
-        )
+        rows = handover.metric_rows(self.lab, self.measured, self.profile, self.data)
         html = handover.table(handover.METRIC_HEAD, rows)
         payload = record | {"metrics": self.measured}
         display(handover.bundle(handover.METRICS, payload, html, handover.plain(handover.METRIC_HEAD, rows)), raw=True)

@@ -11,7 +11,9 @@ import pytest
 from test_verify import LABS, at, command, published  # noqa: F401
 
 from lab_utils.config import LabError
+from lab_utils.labs import LABS as REAL
 from lab_utils.labs.spec import DELIVERED, FAILED, WEAK, Check, Deliverable
+from lab_utils.report import index
 from lab_utils.report.__main__ import main
 from lab_utils.report.marks import BOM, plain
 from lab_utils.report.submit import file_name
@@ -197,3 +199,12 @@ def test_a_damaged_record_is_one_line(at, capsys):
     (quick / "metrics/01_good.json").write_text("{")
     assert compared(quick, quick) == 2
     one_line(capsys.readouterr(), "is damaged")
+
+
+def test_a_metric_of_digits_is_not_of_other_data_because_the_faces_are():
+    lab = REAL["06_infogan"]
+    data = {"digits": {"source": "mnist"}, "faces": {"source": "avatars"}}
+    measured = {name: {"value": 0.97} for name in ("infogan_digits.accuracy", "infogan_faces2.code_effect")}
+    found = {row.name: row.verdict for row in index.metric_rows(lab, {"metrics": measured, "data": data}, "quick")}
+    assert found["infogan_digits.accuracy"] == "met"
+    assert found["infogan_faces2.code_effect"] == "other data"

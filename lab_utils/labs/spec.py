@@ -50,6 +50,12 @@ class Metric:
     targets: Mapping[str, float] = field(default_factory=dict)  # bound by profile, or by ``profile/source``
     reference: float | None = None  # somebody else's figure for the same quantity
     whence: str = ""  # that it comes from
+    kind: str = ""  # of data that it is of, in a lab of several: digits or faces
+
+    def sources(self, data: Mapping[str, Mapping[str, Any]]) -> set[str]:
+        """Where the data of this metric comes from; ``data`` is what a notebook used, by kind."""
+        used = [data[self.kind]] if self.kind in data else data.values()
+        return {one.get("source", "") for one in used}
 
     def target(self, profile: str, sources: Iterable[str]) -> tuple[float | None, bool]:
         """The bound for this profile and data, and whether it was set for other data than these."""

@@ -136,7 +136,7 @@ def make_anew(
     shown.
     """
     for output, payload in handed_over(notebook, METRICS):
-        used = {one["source"] for one in (payload.get("data") or run.data).values()}
+        used = payload.get("data") or run.data
         profile = payload.get("profile", run.profile)
         rows = handover.metric_rows(lab, payload.get("metrics", {}), profile, used, over_seeds)
         output.data = NotebookNode({"text/html": handover.table(handover.METRIC_HEAD, rows)})

@@ -71,7 +71,7 @@ def render_index(manifest: Manifest, records: Records, places: Places, command: 
         devices=" and ".join(dict.fromkeys(devices)), seconds=sum(run.seconds for run in runs.values()),
         mixed=len({run.environment.source for run in runs.values()}) > 1, commit_line=commit_line,
         thumbnail=lambda path: thumbnail(path, sha256(path)), figures=places.folder / "figures",
-        other_data=lambda record: bool(sources_of(record) & FALLBACKS),
+        other_data=lambda metric, record: bool(metric.sources(record.get("data", {})) & FALLBACKS),
     )  # fmt: skip
 
 
@@ -117,17 +117,14 @@ def by_verdict(rows: Mapping[str, list[MetricRow]]) -> dict[str, list[tuple[str,
 
 def metric_rows(lab: Lab, record: Record, profile: str) -> list[MetricRow]:
     """One row for each metric of the lab, then those that only the notebook knows."""
-    measured, sources, rows = record.get("metrics", {}), sources_of(record), []
+    measured, rows = record.get("metrics", {}), []
     unknown = {name: Metric(name, one.get("unit", ""), Tolerance()) for name, one in measured.items()}
     for name in dict.fromkeys([*lab.metrics, *measured]):
         metric, found = lab.metrics.get(name) or unknown[name], measured.get(name, {})
+        sources = metric.sources(record.get("data", {}))
         said = verdict(found.get("value"), *metric.target(profile, sources), bool(metric.higher_is_better))
         rows.append(MetricRow(name, metric, found, bound(metric, profile, sources), said))
     return rows
-
-
-def sources_of(record: Record) -> set[str]:
-    return {one.get("source") for one in record.get("data", {}).values()}
 
 
 def verdict(value: float | None, goal: float | None, elsewhere: bool, at_least: bool) -> str:
