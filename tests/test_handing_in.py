@@ -205,6 +205,6 @@ def test_a_metric_of_digits_is_not_of_other_data_because_the_faces_are():
     lab = REAL["06_infogan"]
     data = {"digits": {"source": "mnist"}, "faces": {"source": "avatars"}}
     measured = {name: {"value": 0.97} for name in ("infogan_digits.accuracy", "infogan_faces2.code_effect")}
-    found = {row.name: row.verdict for row in index.metric_rows(lab, {"metrics": measured, "data": data}, "quick")}
+    found = {row.name: row.verdict for row in index.metric_rows(lab, {"metrics": measured, "data": data}, "quick", {})}
     assert found["infogan_digits.accuracy"] == "met"
     assert found["infogan_faces2.code_effect"] == "other data"

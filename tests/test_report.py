@@ -786,7 +786,7 @@ def test_two_metrics_outputs_become_one_record():
 def test_verdicts(value, higher, targets, source, word):
     lab = lab_of("01", metrics={"m": Metric("m", "u", Tolerance(), higher, targets)})
     record = {"metrics": {"m": {"value": value}}, "data": {"digits": {"source": source}}}
-    [row] = index.metric_rows(lab, record, "quick")
+    [row] = index.metric_rows(lab, record, "quick", {})
     assert row.verdict == word
     assert row.target.startswith("≥" if higher else "≤") or word == "no target"
 

@@ -620,7 +620,7 @@ CLAIMS = (
         only_on=("photographs", "celeba"),
     ),
     Claim(
-        "In nearly all of ten pairs the face turns as the attribute asks; two were left out.",
+        "In ten pairs the face takes on what is asked, but for two.",
         "C",
         "AC-GAN, question 3",
         "this course's AC-GAN",

@@ -8,7 +8,7 @@ from typing import Any
 
 from lab_utils.config import FALLBACKS
 from lab_utils.files import sha256
-from lab_utils.handover import Record, bound
+from lab_utils.handover import Record, bound, sureness
 from lab_utils.labs.spec import DELIVERED, FAILED, NOT_RUN, WEAK, Lab, Metric, MissingValueError, Tolerance, values_of
 from lab_utils.pictures import thumbnail
 from lab_utils.report.allowed import POLICY
@@ -16,6 +16,7 @@ from lab_utils.report.html import CSS, environment
 from lab_utils.report.marks import Grades
 from lab_utils.report.record import Manifest, Run
 from lab_utils.report.request import Places
+from lab_utils.spread import of_report
 from lab_utils.words import device_line, duration, source_lines
 
 SPENT = ("start-up", "data", "training", "metrics", "figures", "rendering", "other")
@@ -30,6 +31,7 @@ class MetricRow:
     name: str
     metric: Metric
     measured: Mapping[str, Any]  # empty: it was not
+    sure: str  # how far it could be another, in words
     target: str
     verdict: str
 
@@ -58,7 +60,12 @@ def render_index(manifest: Manifest, records: Records, places: Places, command: 
     does all of it again.
     """
     runs, labs, profile = dict(sorted(manifest.notebooks.items())), places.labs, manifest.profile
-    rows = {name: metric_rows(lab, records.get(name, {}), profile) for name, lab in labs.items() if name in runs}
+    spread = of_report(places.folder, records)
+    rows = {
+        name: metric_rows(lab, records.get(name, {}), profile, spread.get(name, {}).get("metrics", {}))
+        for name, lab in labs.items()
+        if name in runs
+    }
     data = {kind: one for run in runs.values() for kind, one in run.data.items()}
     devices = [device_line(run.provenance) or "a device not stated" for run in runs.values()]
     return environment().get_template("index.html.j2").render(
@@ -115,15 +122,19 @@ def by_verdict(rows: Mapping[str, list[MetricRow]]) -> dict[str, list[tuple[str,
 # Metrics
 
 
-def metric_rows(lab: Lab, record: Record, profile: str) -> list[MetricRow]:
-    """One row for each metric of the lab, then those that only the notebook knows."""
+def metric_rows(lab: Lab, record: Record, profile: str, over_seeds: Mapping[str, Any]) -> list[MetricRow]:
+    """One row for each metric of the lab, then those that only the notebook knows.
+
+    ``over_seeds`` holds what other seeds gave, by metric.
+    """
     measured, rows = record.get("metrics", {}), []
     unknown = {name: Metric(name, one.get("unit", ""), Tolerance()) for name, one in measured.items()}
     for name in dict.fromkeys([*lab.metrics, *measured]):
         metric, found = lab.metrics.get(name) or unknown[name], measured.get(name, {})
         sources = metric.sources(record.get("data", {}))
         said = verdict(found.get("value"), *metric.target(profile, sources), bool(metric.higher_is_better))
-        rows.append(MetricRow(name, metric, found, bound(metric, profile, sources), said))
+        sure = sureness(metric, found, over_seeds.get(name)) if found else ""
+        rows.append(MetricRow(name, metric, found, sure, bound(metric, profile, sources), said))
     return rows
 
 
