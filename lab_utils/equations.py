@@ -28,6 +28,7 @@ REFUSED = re.compile(r"\\(not|tag|eqref|ref|cite|xrightarrow|xleftarrow|require|
 FUNCTIONS = {"log", "exp", "ln", "det", "sin", "cos", "tan", "tanh", "dim", "arg"}
 LIMITS = {"min", "max", "sup", "inf", "lim", "lim\u2006sup", "lim\u2006inf"}  # in a displayed equation what is below
 SPACES = {r"\,": "\u2009", r"\;": "\u2005", r"\:": "\u2005", r"\ ": " ", "~": " ", r"\!": ""}
+PRIMES = "′″‴⁗"
 SIGNS = {"\u2212", "-", "+"}
 BEFORE_A_SIGN = set("([{=,;<>≤≥≈∝→⟹⟨")  # a sign after one of these is that of a number
 BOLD_ITALIC = {("A", "Z"): 0x1D468, ("a", "z"): 0x1D482, ("Α", "Ω"): 0x1D71C, ("α", "ω"): 0x1D736}
@@ -86,6 +87,8 @@ def repair(tree: Element, block: bool) -> None:
             repair_operator(one)
         elif one.tag in (tag("msub"), tag("munder")):
             limits_below(one, block)
+        elif one.tag in (tag("msup"), tag("msubsup")) and text_of(one[-1]) and set(text_of(one[-1])) <= set(PRIMES):
+            prime_beside(one)
     for parent in tree.iter():
         for before, sign in zip([None, *parent][:-1], parent, strict=True) if len(parent) else ():
             if sign.tag == tag("mo") and text_of(sign) in SIGNS and (before is None or opens(before)):
@@ -138,6 +141,22 @@ def limits_below(one: Element, block: bool) -> None:
         one[0].text = name.removesuffix("*") or name
         one[0].attrib.pop("movablelimits", None)
         one.tag = tag("munder" if block else "msub")
+
+
+def prime_beside(one: Element) -> None:
+    """A prime is drawn raised already: it stands beside its letter, for as an exponent it would float."""
+    base, prime = one[0], one[-1]
+    prime.tag = tag("mo")
+    prime.attrib |= {"lspace": "0", "rspace": "0"}
+    one.remove(prime)
+    if one.tag == tag("msup"):
+        one.tag = tag("mrow")
+        one.append(prime)
+    else:  # with an index, which stands below the two
+        one.tag = tag("msub")
+        both = Element(tag("mrow"))
+        both.extend([base, prime])
+        one[0] = both
 
 
 def opens(one: Element) -> bool:

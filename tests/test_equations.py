@@ -146,3 +146,17 @@ def test_a_page_without_an_equation_carries_no_font():
     page = "<style>a</style><p>{}</p>"
     assert with_font(page.format("no")) == page.format("no")
     assert "Lab Math" in with_font(page.format(equation("x")))
+
+
+@pytest.mark.parametrize("tex", ["f'", "f''(x)", "f\u0027\u0027\u0027", r"\sigma'"])
+def test_a_prime_stands_beside_its_letter(tex):
+    assert "msup" not in tags(tex)
+    (prime,) = (one for one in drawn(tex).iter() if (one.text or "") in ("′", "″", "‴"))
+    assert prime.tag.endswith("}mo")
+
+
+def test_a_prime_and_an_index_stand_together():
+    (sub,) = (one for one in drawn("c'_k").iter() if one.tag.endswith("}msub"))
+    assert "".join(sub[0].itertext()) == "c′"
+    assert "".join(sub[1].itertext()) == "k"
+    assert tags("x^{a'}").count("msup") == 1
