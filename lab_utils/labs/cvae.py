@@ -68,19 +68,19 @@ PROFILES = {
     "quick": Settings(
         train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_steps=5760,
         encoder_steps=2880, z20_steps=1440, evaluate_every=240, conv_steps=5250, conv_evaluate_every=750,
-        conv_batch_size=80, prior_steps=1500, seeds=3, loss_steps=720, completion_steps=960, cas_steps=960,
+        conv_batch_size=80, prior_steps=1500, seeds=3, loss_steps=2250, completion_steps=960, cas_steps=960,
         samples=10_000, importance_samples=100, checkpoint_every=500, log_every=10,
     ),
     "long": Settings(
         train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_steps=19_200,
         encoder_steps=14_400, z20_steps=4800, evaluate_every=480, conv_steps=15_000, conv_evaluate_every=1500,
-        conv_batch_size=80, prior_steps=4000, seeds=3, loss_steps=1440, completion_steps=2880, cas_steps=1440,
+        conv_batch_size=80, prior_steps=4000, seeds=3, loss_steps=4500, completion_steps=2880, cas_steps=1440,
         samples=10_000, importance_samples=100, checkpoint_every=500, log_every=10,
     ),
     "full": Settings(
         train_images=60_000, test_images=10_000, batch_size=250, learning_rate=5e-3, mlp_steps=12_000,
         encoder_steps=12_000, z20_steps=12_000, evaluate_every=240, conv_steps=37_500, conv_evaluate_every=750,
-        conv_batch_size=80, prior_steps=6000, seeds=5, loss_steps=4800, completion_steps=4800, cas_steps=3840,
+        conv_batch_size=80, prior_steps=6000, seeds=5, loss_steps=15_000, completion_steps=4800, cas_steps=3840,
         samples=10_000, importance_samples=100, checkpoint_every=2000, log_every=10,
     ),
 }  # fmt: skip
