@@ -1,13 +1,14 @@
 """Tolerances that are measured: from the spread over seeds, and over other reports of the same seed."""
 
 import json
+import random
 from types import SimpleNamespace
 
 import pytest
 
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Tolerance, with_tolerances
-from lab_utils.seeds.tolerances import main
+from lab_utils.seeds.tolerances import apart, main
 from tests.conftest import one_line
 
 
@@ -29,13 +30,25 @@ def manifests(monkeypatch):
     monkeypatch.setattr("lab_utils.seeds.tolerances.read_manifest", lambda _: known)
 
 
-def test_a_tolerance_is_the_farthest_that_any_of_the_others_lies(tmp_path):
+def test_one_more_draw_lies_within_the_tolerance_99_times_in_100():
+    draw = random.Random(0)
+    runs = [[draw.gauss(6.0, 0.5) for _ in range(4)] for _ in range(4000)]
+    inside = [abs(new - value) <= apart(value, [value, *others]) for value, *others, new in runs]
+    assert 0.985 <= sum(inside) / len(inside) <= 1.0
+
+
+def test_a_tolerance_covers_every_draw_and_is_nothing_where_nothing_moves():
+    assert apart(1.0, [1.0, 1.0, 1.0]) == 0.0
+    assert apart(0.0, [0.0] * 30 + [1.0]) == 1.0
+
+
+def test_reports_beside_the_seeds_are_further_draws(tmp_path):
     target, quick = tmp_path / "tolerances.json", report(tmp_path / "quick", 6.0, 6.5, 5.8)
     assert main([quick], target) == 0
-    assert json.loads(target.read_text()) == {"04_gan": {"gan.fcd": [6.0, 0.5]}}
-    assert main([quick, report(tmp_path / "float32", 6.9, 6.9, 6.9)], target) == 0
-    (value, apart) = json.loads(target.read_text())["04_gan"]["gan.fcd"]
-    assert (value, apart) == (6.0, pytest.approx(0.9))
+    value, alone = json.loads(target.read_text())["04_gan"]["gan.fcd"]
+    assert (value, alone) == (6.0, pytest.approx(apart(6.0, [6.0, 6.5, 5.8])))
+    assert main([quick, report(tmp_path / "float32", 9.9, 9.9, 9.9)], target) == 0
+    assert json.loads(target.read_text())["04_gan"]["gan.fcd"][1] == pytest.approx(apart(6.0, [6.0, 6.5, 5.8, 9.9]))
 
 
 def test_too_few_seeds_and_no_folder_are_one_line(tmp_path, capsys):

@@ -2,14 +2,19 @@
 
 python -m lab_utils.seeds.tolerances REPORT [OTHER ...]
 
-REPORT is a folder that holds a report and its seeds.json, each OTHER one of the same profile, seed and data that was
-made with another number of threads, or in float32. A metric's tolerance is the farthest that any of these, a seed or
-another report, lies from its value in REPORT: training turns a rounding into what another seed would be.
+REPORT is a folder that holds a report and its seeds.json, each OTHER one of the same profile and data that was made
+with another number of threads, or in float32; it may lack notebooks. Training turns a rounding into what another seed
+would be, so all of these are draws of the same number. A metric's tolerance is the distance from its value in REPORT
+within which one more draw lies with a probability of 99 % (Student's prediction interval), or that of the farthest draw
+if that is more.
 """
 
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
+
+from scipy.stats import t as student
 
 from lab_utils.config import LabError
 from lab_utils.files import read_json, shown, to_json, write_whole
@@ -20,23 +25,33 @@ from lab_utils.spread import of_report
 from lab_utils.words import number
 
 FEWEST_SEEDS = 3
+SURE = 0.99
 
 
 def measure(report: Path, others: Sequence[Path]) -> dict[str, dict[str, list[float]]]:
-    """By notebook and metric, its value in the report and the farthest of the others from it."""
+    """By notebook and metric, its value in the report and its tolerance; metrics without a value are left out."""
     records = records_of(report)
-    spread = of_report(report, records)
+    spread, beside = of_report(report, records), [records_of(other) for other in others]
     found: dict[str, dict[str, list[float]]] = {}
     for name, record in records.items():
         if len(spread.get(name, {}).get("seeds", [])) < FEWEST_SEEDS:
             raise LabError(f"{report}: its seeds.json has fewer than {FEWEST_SEEDS} seeds of {name}: make seeds N=3")
-        beside = [records_of(other)[name]["metrics"] for other in others]
-        values = {metric: one["value"] for metric, one in record["metrics"].items()}
-        for metric, value in values.items():
-            seen = spread[name]["metrics"][metric]["values"] + [one[metric]["value"] for one in beside if metric in one]
-            apart = [abs(one - value) for one in seen if one is not None and value is not None]
-            found.setdefault(name, {})[metric] = [value, max(apart, default=0.0)]
+        more = [one[name]["metrics"] for one in beside if name in one]
+        for metric, entry in record["metrics"].items():
+            seen = spread[name]["metrics"][metric]["values"] + [one[metric]["value"] for one in more if metric in one]
+            draws = [one for one in seen if one is not None]
+            if entry["value"] is not None:
+                found.setdefault(name, {})[metric] = [entry["value"], apart(entry["value"], draws)]
     return found
+
+
+def apart(value: float, draws: Sequence[float]) -> float:
+    """How far one more draw may lie from a value, if ``draws`` are what was seen, the value among them."""
+    n, mean = len(draws), fmean(draws)
+    if n < FEWEST_SEEDS:
+        return max(abs(one - value) for one in draws)
+    within = student.ppf((1 + SURE) / 2, n - 1) * stdev(draws) * (1 + 1 / n) ** 0.5
+    return max(abs(mean - value) + within, *(abs(one - value) for one in draws))
 
 
 def records_of(folder: Path) -> dict[str, Mapping]:
@@ -57,8 +72,8 @@ def main(folders: Sequence[str], target: Path = MEASURED) -> int:
         found = measure(report, others)
         write_whole(target, to_json(found))
         for name, metrics in found.items():
-            for metric, (value, apart) in metrics.items():
-                print(f"{name.split('_')[0]} {metric}: {number(value)} ± {number(apart)}")
+            for metric, (value, within) in metrics.items():
+                print(f"{name.split('_')[0]} {metric}: {number(value)} ± {number(within)}")
         print(f"tolerances: {shown(target)}")
         return 0
 
