@@ -12,8 +12,10 @@ from lab_utils.handover import allowed_in_words, sureness
 from lab_utils.labs import LABS
 from lab_utils.labs.evidence import FAIR, NONE, STRONG, WEAK, decide, moved, possible
 from lab_utils.labs.spec import (
+    BEATEN,
     FAILS,
     HOLDS,
+    OTHER_DATA,
     PARTLY,
     TOY,
     UNDECIDED,
@@ -136,7 +138,7 @@ def test_what_is_missing_is_said():
 @pytest.mark.parametrize(("lab", "one"), CLAIMS, ids=lambda one: getattr(one, "text", getattr(one, "name", "")))
 def test_no_verdict_changes_inside_the_tolerances_without_being_undecided(lab, one):
     allowed, chance = tolerances(lab, LABS), random.Random(1)
-    for seed in range(12):
+    for seed in range(6):
         values = measured(lab, seed)
         found = decide(one, {0: values}, allowed)
         if found.verdict == UNDECIDED or possible(one, [values], allowed)[0] > 1:  # seeds say more than tolerances
@@ -146,10 +148,10 @@ def test_no_verdict_changes_inside_the_tolerances_without_being_undecided(lab, o
             assert one.decide(here)[1] == found.verdict
 
 
-def test_every_claim_can_be_decided_and_be_undecided():
+def test_every_claim_can_be_decided():
     for lab, one in CLAIMS:
-        verdicts = {decide(one, {0: measured(lab, seed)}, tolerances(lab, LABS)).verdict for seed in range(60)}
-        assert verdicts & {HOLDS, PARTLY, FAILS, "beaten", "other data"}, one.text
+        verdicts = (decide(one, {0: measured(lab, seed)}, tolerances(lab, LABS)).verdict for seed in range(60))
+        assert any(verdict in (HOLDS, PARTLY, FAILS, BEATEN, OTHER_DATA) for verdict in verdicts), one.text
 
 
 # Which seeds are of a report

@@ -19,7 +19,7 @@ LEAST_BUDGET, LIKE_BUDGET = 0.1, 0.5  # of the report's: less decides nothing, m
 ENOUGH_SEEDS = 3
 STRONG, FAIR, WEAK, NONE = "strong", "fair", "weak", "none"  # grades of evidence
 WITHIN = 200  # points inside the box of tolerances that are tried beside its corners
-MOST_CORNERS = 12  # metrics: of more the corners are drawn at random
+MOST_CORNERS = 10  # metrics: of more the corners are drawn at random
 
 
 @dataclass(frozen=True)
