@@ -43,8 +43,13 @@ def test_a_check_has_two_bounds(check, value, status):
 def test_a_deliverable_is_as_good_as_its_worst_check_that_its_data_can_answer():
     both = Deliverable("x", checks=(Check("a", 0.9, 0.5), Check("b", 0.9, 0.5, ("photographs",))))
     assert both.status({"a": 1.0, "b": 0.6}, ["photographs"])[0] == WEAK
-    assert both.status({"a": 1.0, "b": 0.6}, ["avatars"]) == (DELIVERED, ["a ≥ 0.900, weak from 0.500"])
-    assert Deliverable("x").status({}, []) == (DELIVERED, [])
+    assert both.status({"a": 1.0, "b": 0.6}, ["avatars"]) == (DELIVERED, ["there", "a ≥ 0.900, weak from 0.500"])
+    assert Deliverable("x").status({}, []) == (DELIVERED, ["there"])
+
+
+@pytest.mark.parametrize(("values", "status"), [({"a": 1.0}, DELIVERED), ({"a": None}, FAILED), ({}, FAILED)])
+def test_a_deliverable_whose_numbers_are_not_finite_failed(values, status):
+    assert Deliverable("x", ("a",)).status(values, []) == (status, ["there, with numbers that are finite"])
 
 
 def test_no_cell_is_taken_for_a_formula():

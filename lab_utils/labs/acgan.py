@@ -86,10 +86,15 @@ DELIVERABLES = {
             Check("acgan.faces_found", 0.9, 0.5, PHOTOGRAPHS),
         ),
     ),
-    "acgan.4": Deliverable("The attribute from off to on in steps", ("acgan.diversity_ratio",)),
+    "acgan.4": Deliverable(
+        "The attribute from off to on in steps",
+        ("acgan.diversity_ratio",),
+        checks=(Check("acgan.diversity_ratio", 0.8, 0.5),),
+    ),
     "acgan.5": Deliverable(
         "The class head trained on fakes: collusion",
         ("acgan.attribute_accuracy", "acgan.real_ceiling", "acgan.head_gap_fair", "acgan.head_gap_taught"),
+        checks=(Check("acgan.attribute_accuracy", 0.9, 0.7),),
     ),
     "acgan.6": Deliverable("Discussion", ("acgan.fcd", "acgan.cas")),
 }

@@ -111,12 +111,17 @@ DELIVERABLES = {
     "cvae.7": Deliverable(
         "CVAE against VAE of the same size",
         ("cvae_mlp.test_loss", "vae_mlp.test_loss", "cvae_z20.test_loss", "vae_z20.test_loss"),
+        checks=(Check("cvae_z20.test_loss", 105.0, 115.0, ("mnist",)),),
     ),
     "cvae.8": Deliverable(
         "What the loss does: cross-entropy against squared error",
         ("cross_entropy.sharpness_ratio", "squared_error.sharpness_ratio", "squared_error.test_mse"),
     ),
-    "cvae.9": Deliverable("Completion of a digit from one quarter", ("completion.nll_cvae", "completion.nll_baseline")),
+    "cvae.9": Deliverable(
+        "Completion of a digit from one quarter",
+        ("completion.nll_cvae", "completion.nll_baseline"),
+        checks=(Check("completion.nll_cvae", 75.0, 90.0, ("mnist",)),),
+    ),
     "cvae.10": Deliverable(
         "Discussion", ("cvae_label_prior.sharpness_ratio", "cvae_label_prior.fcd", "cvae_z20.loss_range")
     ),

@@ -120,6 +120,10 @@ DELIVERABLES = {
     "gan.6": Deliverable(
         "VAE against GAN: pictures and numbers",
         ("gan.fcd", "vae_beside.fcd", "real.fcd", "gan.sharpness_ratio", "vae_beside.sharpness_ratio"),
+        checks=(
+            Check("gan.faces_found", 0.9, 0.5, PHOTOGRAPHS),
+            Check("vae_beside.faces_found", 0.9, 0.5, PHOTOGRAPHS),
+        ),
     ),
     "gan.7": Deliverable(
         "Nearest training images of samples",

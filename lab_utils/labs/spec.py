@@ -128,10 +128,11 @@ class Deliverable:
 
     def status(self, values: Mapping[str, Any], sources: Iterable[str]) -> tuple[str, list[str]]:
         """How far one that is there delivers, from its metrics and the sources of the data, and each check in words."""
+        finite = all(values.get(name) is not None for name in self.numbers)
         asked = [check for check in self.checks if not check.only_on or set(sources) & set(check.only_on)]
-        found = {check: check.status(values.get(check.metric)) for check in asked}
-        worst = max(found.values(), key=(DELIVERED, WEAK, FAILED).index, default=DELIVERED)
-        return worst, [check.words for check in found]
+        found = [DELIVERED if finite else FAILED, *(check.status(values.get(check.metric)) for check in asked)]
+        stated = "there, with numbers that are finite" if self.numbers else "there"
+        return max(found, key=(DELIVERED, WEAK, FAILED).index), [stated, *(check.words for check in asked)]
 
 
 class MissingValueError(KeyError):
