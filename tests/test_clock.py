@@ -14,6 +14,7 @@ from lab_utils import clock, handover
 from lab_utils.config import ROOT
 from lab_utils.report import build, index
 from lab_utils.report.__main__ import main
+from lab_utils.report.marks import grades
 from lab_utils.report.record import Manifest, read_manifest
 from lab_utils.report.request import Places
 from lab_utils.words import duration
@@ -166,7 +167,7 @@ def test_a_page_that_is_rendered_again_adds_its_time_and_no_other(at, monkeypatc
 def test_the_index_says_where_the_time_of_its_runs_went(finished):
     noted = spent_of(finished)["01_good"]
     page = index_of(finished)
-    assert len(page.select('.toc a[href="#spent"]')) == 2
+    assert len(page.select('.toc a[href="#spent"]')) == 1
     [region] = [table for table in page.select("div.table") if "time" in table["aria-label"]]
     head, *rows = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in region.find_all("tr")]
     assert head == ["No.", "Start-up", "Data", "Training", "Metrics", "Figures", "Rendering", "Other", "Total"]
@@ -206,4 +207,4 @@ def test_the_sentence_is_true_for_the_numbers(finished, profile, times, says):
 
 def rendered(manifest: Manifest, at) -> str:
     places = Places(at / "notebooks", at / "reports/quick", TOYS)
-    return index.render_index(manifest, {}, places, "make report")
+    return index.render_index(manifest, {}, places, "make report", grades(manifest, {}, places))

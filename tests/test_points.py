@@ -238,12 +238,12 @@ def test_all_arms_are_played_and_one_at_half_the_width_for_half_the_steps(run):
     played = points.play_all(run, seeds=2, steps=20)
     assert list(played) == [*points.ARMS, "half_width"]
     assert {key: len(one.modes) for key, one in played.items()} == {
-        "report": 10, "dcgan": 10, "one_to_one": 10, "five_to_one": 4, "wgangp": 4, "half_width": 5
+        "report": 20, "dcgan": 20, "one_to_one": 20, "five_to_one": 4, "wgangp": 4, "half_width": 10
     }  # fmt: skip
     assert played["half_width"].history.stretches["step"].iloc[-1] == 10
     found = points.found(played)
     assert set(found) == {*played, "report_early"}
-    assert found["report_early"] == played["report"].modes[4].tolist()  # after 10 steps
+    assert found["report_early"] == played["report"].modes[9].tolist()  # after 10 steps
     assert found["dcgan"] == played["dcgan"].modes[-1].tolist()
 
 

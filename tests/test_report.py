@@ -334,8 +334,9 @@ def check_index(page: BeautifulSoup, folder: Path) -> None:
         assert not anchor or target.find(id=anchor), link
     text = page.get_text(" ", strip=True)
     assert "Never delivered: missing" in text
-    assert "1.500 nats/image 2 ≤ 2.000 met" in text
-    assert "Two pictures and 1 more a.loss 1.500 nats/image" in text  # the number beside the picture
+    assert "1.500 ± 10 % nats/image 2 ≤ 2.000 met" in text
+    asked = "asked: there, with numbers that are finite"
+    assert f"Two pictures: delivered and 1 more {asked} a.loss 1.500 nats/image" in text
 
 
 def test_equal_runs_give_equal_metrics_and_notebooks(lab):
