@@ -233,7 +233,7 @@ def test_a_claim_of_two_notebooks_is_decided_over_the_seeds_that_both_have():
     ],
 )
 def test_a_page_says_of_a_number_how_far_it_could_be_another(entry, over_seeds, said):
-    spec = Metric("Loss", "nats/image", Tolerance(relative=0.1))
+    spec = Metric("Loss", "nats/image", tolerance=Tolerance(relative=0.1))
     assert sureness(spec, entry, over_seeds) == said
 
 

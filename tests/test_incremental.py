@@ -50,7 +50,7 @@ READING = always("The loss is {a.loss}.")
 LAB = Lab(
     name=NAME, title=TITLE, question="?", data=DATA, profiles={"quick": Settings(), "full": Settings(steps=5000)},
     deliverables={"toy.1": Deliverable("Pictures"), "toy.2": Deliverable("A line")},
-    metrics={"a.loss": Metric("Loss", "nats/image", Tolerance(relative=0.1), targets={"quick": 2.0})},
+    metrics={"a.loss": Metric("Loss", "nats/image", targets={"quick": 2.0}, tolerance=Tolerance(relative=0.1))},
     readings={"loss": READING},
     claims=(Claim("It is small.", "A", "toy", "it", READING, {"always": HOLDS}, ("01/toy.1",), UNSTATED),),
 )

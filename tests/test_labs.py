@@ -8,10 +8,12 @@ import pytest
 
 from lab_utils import config
 from lab_utils.config import LabError
+from lab_utils.files import read_json
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import (
     FAILS,
     HOLDS,
+    MEASURED,
     OTHER_DATA,
     PARTLY,
     UNDECIDED,
@@ -21,7 +23,6 @@ from lab_utils.labs.spec import (
     Metric,
     MissingValueError,
     Reading,
-    Tolerance,
     Values,
     all_of,
     always,
@@ -141,9 +142,15 @@ def test_every_metric_says_all_that_is_said_of_it(lab):
         assert metric.title[0].isupper() or metric.title[0] in "−σβ", name
         assert not metric.title.startswith(("The same", "The former")), name  # to be understood alone
         assert ": the same" not in metric.title, name
-        assert max(metric.tolerance.relative, metric.tolerance.absolute) > 0, name
-        assert min(metric.tolerance.relative, metric.tolerance.absolute) >= 0, name
         assert (metric.reference is None) == (not metric.whence), name
+
+
+def test_every_tolerance_was_measured(lab):
+    """By ``python -m lab_utils.seeds.tolerances``; one that nothing moved is none."""
+    measured = read_json(MEASURED)[lab.name]
+    assert set(measured) == set(lab.metrics)
+    for name, (value, within) in measured.items():
+        assert lab.metrics[name].tolerance.around(value) == pytest.approx(within), name
 
 
 def test_a_bound_is_set_for_a_profile_and_data_that_there_are(lab):
@@ -160,7 +167,7 @@ def test_titles_tell_metrics_apart(lab):
 
 
 def bounded(**targets):
-    return Metric("A", "nats", Tolerance(absolute=1), False, {k.replace("_", "/"): v for k, v in targets.items()})
+    return Metric("A", "nats", False, {k.replace("_", "/"): v for k, v in targets.items()})
 
 
 @pytest.mark.parametrize(

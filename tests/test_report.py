@@ -124,7 +124,7 @@ def lab_of(name: str, **changes) -> Lab:
     return Lab(name=name, **given | changes)
 
 
-LOSS = Metric("Loss", "nats/image", Tolerance(relative=0.1), higher_is_better=False, targets={"quick": 2.0})
+LOSS = Metric("Loss", "nats/image", False, targets={"quick": 2.0}, tolerance=Tolerance(relative=0.1))
 BOTH = Comparison("digits", {"the loss": {"01_good": "a.loss", "02_other": "a.loss"}})
 TOYS = {name: lab_of(name) for name in ("01_good", "02_other")}
 
@@ -785,7 +785,7 @@ def test_two_metrics_outputs_become_one_record():
     ],
 )
 def test_verdicts(value, higher, targets, source, word):
-    lab = lab_of("01", metrics={"m": Metric("m", "u", Tolerance(), higher, targets)})
+    lab = lab_of("01", metrics={"m": Metric("m", "u", higher, targets)})
     record = {"metrics": {"m": {"value": value}}, "data": {"digits": {"source": source}}}
     [row] = index.metric_rows(lab, record, "quick", {})
     assert row.verdict == word

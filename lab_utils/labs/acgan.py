@@ -22,7 +22,6 @@ from lab_utils.labs.spec import (
     Lab,
     Metric,
     Reading,
-    Tolerance,
     Values,
     sign,
 )
@@ -103,56 +102,49 @@ METRICS = {
     "acgan.attribute_accuracy": Metric(
         "Samples that the judge reads as asked, balanced accuracy",
         "fraction",
-        Tolerance(relative=0.05),
         higher_is_better=True,
     ),
     "acgan.real_ceiling": Metric(
         "Real test images that the judge reads right, balanced accuracy",
         "fraction",
-        Tolerance(relative=0.01),
         higher_is_better=True,
     ),
     "acgan.attribute_error": Metric(
         "Balanced accuracy of the judge on samples and on real test images: how far apart",
         "fraction",
-        Tolerance(absolute=0.03),
         higher_is_better=False,
         targets={"quick/photographs": 0.05, "long/photographs": 0.03},
     ),
     "acgan.flip_rate": Metric(
         "Pairs from one noise that the judge reads as asked, off and on",
         "fraction",
-        Tolerance(absolute=0.05),
         higher_is_better=True,
         targets={"quick/photographs": 0.94, "long/photographs": 0.96},
     ),
     "acgan.other_attribute_agreement": Metric(
-        "Other attributes that the judge reads the same in both images of a pair", "fraction", Tolerance(absolute=0.05)
+        "Other attributes that the judge reads the same in both images of a pair", "fraction"
     ),
     "acgan.agreement_share": Metric(
         "Agreement of the other attributes in a pair, from that of strangers (0) to what the data allow (1)",
         "ratio",
-        Tolerance(absolute=0.2),
         higher_is_better=True,
         targets={"quick/photographs": 0.9, "long/photographs": 0.95},
     ),
     "acgan.fcd": Metric(
         "FCD to test images of samples asked for the attributes of those",
         "squared distance",
-        Tolerance(relative=0.3),
         higher_is_better=False,
         targets={"quick/photographs": 4.0, "long/photographs": 2.8},
     ),
     "acgan.faces_found": Metric(
         "Samples in which a detector finds a face",
         "fraction",
-        Tolerance(absolute=0.03),
         higher_is_better=True,
         targets={"quick/photographs": 0.95, "long/photographs": 0.97},
     ),
     "real.faces_found": REAL_FACES,
     **{
-        f"acgan.{key}_{when}": Metric(f"{title}, {part} third of training", unit, Tolerance(relative=0.5, absolute=0.1))
+        f"acgan.{key}_{when}": Metric(f"{title}, {part} third of training", unit)
         for when, part in {"middle": "middle", "end": "last"}.items()
         for key, title, unit in (
             ("g_loss", "G's whole loss", "nats"),
@@ -161,55 +153,44 @@ METRICS = {
         )
     },
     **{
-        f"acgan.fcd_{when}": Metric(
-            f"FCD to test images {words} training", "squared distance", Tolerance(relative=0.3), higher_is_better=False
-        )
+        f"acgan.fcd_{when}": Metric(f"FCD to test images {words} training", "squared distance", higher_is_better=False)
         for when, words in {"middle": "midway through", "end": "at the end of"}.items()
     },
     "acgan.last_flip_rate": Metric(
         "Last attribute told (Big_Lips, where there is one): pairs that the judge reads as asked, off and on",
         "fraction",
-        Tolerance(absolute=0.05),
         higher_is_better=True,
     ),
     "acgan.last_real_ceiling": Metric(
         "Last attribute told: real test images that the judge reads right, balanced accuracy",
         "fraction",
-        Tolerance(relative=0.01),
         higher_is_better=True,
     ),
     "acgan.jaw_change": Metric(
         "First attribute told (Male, where there is one) switched: mean change of a pixel around mouth and chin",
         "of the range",
-        Tolerance(relative=0.3),
     ),
-    "acgan.beside_change": Metric(
-        "First attribute told switched: mean change of a pixel elsewhere", "of the range", Tolerance(relative=0.3)
-    ),
+    "acgan.beside_change": Metric("First attribute told switched: mean change of a pixel elsewhere", "of the range"),
     "acgan.hair_change": Metric(
         "First attribute told switched: pairs in which a reading of hair changes, of hair attributes the most",
         "fraction",
-        Tolerance(absolute=0.1),
     ),
     **{
         f"acgan.head_gap_{key}": Metric(
             f"D's class head less the judge on samples, head trained on {where}: mean of the seeds",
             "fraction",
-            Tolerance(absolute=0.05),
         )
         for key, where in {"fair": "real images", "taught": "fakes, too"}.items()
     },
     "acgan.diversity_ratio": Metric(
         "Diversity within a condition: mean distance of two samples over that of two real images",
         "ratio",
-        Tolerance(relative=0.15),
         higher_is_better=True,
         targets={"quick": 0.8, "long": 0.8, "full": 0.9},
     ),
     "acgan.cas": Metric(
         "Balanced accuracy on real test images of a classifier trained on samples",
         "fraction",
-        Tolerance(relative=0.15),
         higher_is_better=True,
     ),
 }

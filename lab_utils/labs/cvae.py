@@ -24,7 +24,6 @@ from lab_utils.labs.spec import (
     Metric,
     MissingValueError,
     Reading,
-    Tolerance,
     Values,
     majority,
     named,
@@ -141,35 +140,26 @@ def metrics_of(model: str, title: str, targets: Mapping[str, Mapping[str, float]
     """What is measured of the convolutional model under one of its two priors."""
     read = "z" if model == "cvae_conv" else "u"
     found = {
-        "test_loss": Metric("−ELBO on the test split", "nats/image", Tolerance(relative=0.01), False),
-        "kl": Metric("what the code costs on the test split (the rate)", "nats/image", Tolerance(relative=0.03)),
-        "label_consistency": Metric(
-            "samples in which the judge reads the wanted digit", "fraction", Tolerance(relative=0.02), True
-        ),
+        "test_loss": Metric("−ELBO on the test split", "nats/image", False),
+        "kl": Metric("what the code costs on the test split (the rate)", "nats/image"),
+        "label_consistency": Metric("samples in which the judge reads the wanted digit", "fraction", True),
         "cas": Metric(
             "accuracy on real test digits of a classifier trained on samples",
             "fraction",
-            Tolerance(relative=0.02),
             True,
         ),
         "label_leakage": Metric(
             f"accuracy of the better of two probes from {read} to the label (chance 0.1)",
             "fraction",
-            Tolerance(absolute=0.05),
             False,
         ),
         "diversity": Metric(
             "mean distance within a label in the judge's features, samples over real",
             "ratio",
-            Tolerance(relative=0.02),
             True,
         ),
-        "sharpness_ratio": Metric(
-            "variance of the Laplacian, samples over test digits", "ratio", Tolerance(relative=0.05)
-        ),
-        "fcd": Metric(
-            "Fréchet classifier distance of samples to test digits", "squared distance", Tolerance(relative=0.05), False
-        ),
+        "sharpness_ratio": Metric("variance of the Laplacian, samples over test digits", "ratio"),
+        "fcd": Metric("Fréchet classifier distance of samples to test digits", "squared distance", False),
     }
     return named(model, title, {name: replace(one, targets=targets.get(name, {})) for name, one in found.items()})
 
@@ -178,13 +168,11 @@ METRICS = {
     "cvae_mlp.train_loss": Metric(
         "MLP CVAE, −ELBO on the training split",
         "nats/image",
-        Tolerance(relative=0.01),
         higher_is_better=False,
     ),
     "cvae_mlp.running_loss": Metric(
         "MLP CVAE, before its encoder goes on alone: mean training loss of the last stretch of steps",
         "nats/image",
-        Tolerance(relative=0.01),
         higher_is_better=False,
         reference=123.3,
         whence="report D, the mean over its last epoch",
@@ -192,7 +180,6 @@ METRICS = {
     "cvae_mlp.test_loss": Metric(
         "MLP CVAE, −ELBO on the test split",
         "nats/image",
-        Tolerance(relative=0.01),
         higher_is_better=False,
         targets={"quick": 127.4, "long": 126.0, "full": 125.0},
         reference=127.52,
@@ -201,14 +188,12 @@ METRICS = {
     "cvae_z20.test_loss": Metric(
         "MLP CVAE with 20 latent dimensions, −ELBO on the test split",
         "nats/image",
-        Tolerance(relative=0.01),
         higher_is_better=False,
         targets={"quick": 104.0, "long": 104.0, "full": 104.0},
     ),
     "vae_z20.test_loss": Metric(
         "VAE of the MLP CVAE's layers with 20 latent dimensions, −ELBO on the test split",
         "nats/image",
-        Tolerance(relative=0.01),
         higher_is_better=False,
         reference=105.6,
         whence="the common PyTorch VAE example (20 dimensions), 10 epochs",
@@ -216,30 +201,25 @@ METRICS = {
     "cvae_z20.loss_range": Metric(
         "MLP CVAE with 20 latent dimensions: highest less lowest test −ELBO over seeds",
         "nats/image",
-        Tolerance(absolute=0.5),
         higher_is_better=False,
     ),
     "cvae_z20.read_range": Metric(
         "MLP CVAE with 20 latent dimensions: highest less lowest share of samples read as wanted, over seeds",
         "fraction",
-        Tolerance(absolute=0.03),
         higher_is_better=False,
     ),
     "cvae_mlp.information": Metric(
         "MLP CVAE: I(x; z | c), what z says of the image beyond its label, on the test split",
         "nats/image",
-        Tolerance(relative=0.03),
     ),
     "cvae_mlp.prior_gap": Metric(
         "MLP CVAE: E KL(q(z|c) ‖ p(z)), how far the codes of a label are from the prior, on the test split",
         "nats/image",
-        Tolerance(absolute=0.1),
         higher_is_better=False,
     ),
     "vae_mlp.test_loss": Metric(
         "VAE of the MLP CVAE's size, −ELBO on the test split",
         "nats/image",
-        Tolerance(relative=0.01),
         higher_is_better=False,
     ),
     **metrics_of("cvae_conv", "Convolutional CVAE, z from N(0, I)", {}),
@@ -247,62 +227,51 @@ METRICS = {
     "cvae_conv.image_energy_least": Metric(
         "First convolution: share of a filter's squared weights on the image, least (even: 0.091)",
         "fraction",
-        Tolerance(relative=0.15),
     ),
     "cvae_conv.image_energy_most": Metric(
         "First convolution: share of a filter's squared weights on the image, most (even: 0.091)",
         "fraction",
-        Tolerance(relative=0.15),
     ),
     "cvae_conv.label_filters": Metric(
         "Of the decoder's eleven filters, those with more than half of their response under one label",
         "filters",
-        Tolerance(absolute=3.0),
     ),
     "cross_entropy.test_mse": Metric(
         "Trained on cross-entropy: squared error on test images, sampled z",
         "per pixel",
-        Tolerance(relative=0.01),
         higher_is_better=False,
     ),
     "cross_entropy.label_consistency": Metric(
         "Trained on cross-entropy: samples that the judge reads as wanted",
         "fraction",
-        Tolerance(relative=0.02),
         higher_is_better=True,
     ),
     "cross_entropy.sharpness_ratio": Metric(
         "Trained on cross-entropy: variance of the Laplacian, samples over test digits",
         "ratio",
-        Tolerance(relative=0.05),
     ),
     "squared_error.test_mse": Metric(
         "Trained on squared error: squared error on test images, sampled z",
         "per pixel",
-        Tolerance(relative=0.01),
         higher_is_better=False,
     ),
     "squared_error.label_consistency": Metric(
         "Trained on squared error: samples that the judge reads as wanted",
         "fraction",
-        Tolerance(relative=0.02),
         higher_is_better=True,
     ),
     "squared_error.sharpness_ratio": Metric(
         "Trained on squared error: variance of the Laplacian, samples over test digits",
         "ratio",
-        Tolerance(relative=0.05),
     ),
     "completion.nll_cvae": Metric(
         "Missing three quarters given one, CVAE, importance-weighted bound",
         "nats/image",
-        Tolerance(relative=0.01),
         higher_is_better=False,
     ),
     "completion.nll_baseline": Metric(
         "Missing three quarters given one, deterministic network",
         "nats/image",
-        Tolerance(relative=0.01),
         higher_is_better=False,
     ),
 }

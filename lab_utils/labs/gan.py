@@ -23,7 +23,6 @@ from lab_utils.labs.spec import (
     Lab,
     Metric,
     Reading,
-    Tolerance,
     Values,
     all_of,
     sign,
@@ -154,112 +153,97 @@ METRICS = {
     "gan.fcd": Metric(
         "GAN: Fréchet classifier distance of samples to test images",
         "squared distance",
-        Tolerance(relative=0.3),
         higher_is_better=False,
         targets={"quick/photographs": 6.0, "long/photographs": 2.8},
     ),
     "gan.kid": Metric(
         "GAN: kernel distance of samples to test images, in the judge's features",
         "squared MMD",
-        Tolerance(relative=0.3),
         higher_is_better=False,
     ),
-    "gan.density": Metric("GAN: samples among the test images (1: as real ones)", "ratio", Tolerance(relative=0.15)),
+    "gan.density": Metric("GAN: samples among the test images (1: as real ones)", "ratio"),
     "gan.coverage": Metric(
         "GAN: test images with a sample among their neighbours",
         "fraction",
-        Tolerance(absolute=0.05),
         higher_is_better=True,
         targets={"quick": 0.85, "quick/avatars": 0.3, "long": 0.92, "long/avatars": 0.6, "full": 0.92},
     ),
     "gan.faces_found": Metric(
         "GAN: samples in which a detector finds a face",
         "fraction",
-        Tolerance(absolute=0.03),
         higher_is_better=True,
         targets={"quick/photographs": 0.95, "long/photographs": 0.97},
     ),
     "real.faces_found": REAL_FACES,
     "gan.sharpness_ratio": Metric(
-        "GAN: variance of the Laplacian, samples over test images", "ratio", Tolerance(relative=0.3)
+        "GAN: variance of the Laplacian, samples over test images", "ratio"
     ),
     "gan.spectrum_ratio": Metric(
         "Distance of the GAN's power spectrum from that of test images, over that of the VAE's rebuilt images",
         "ratio",
-        Tolerance(absolute=0.1),
         higher_is_better=False,
         targets={"quick/photographs": 0.5, "long/photographs": 0.3},
     ),
     "gan.nn_distance_ratio": Metric(
         "Median distance to the nearest training image, samples over test images",
         "ratio",
-        Tolerance(relative=0.15),
         higher_is_better=True,
         targets={"quick": 0.95, "long": 0.95},
     ),
     "gan.diversity": Metric(
         "GAN: mean distance of two samples in the judge's features, over that of test images",
         "ratio",
-        Tolerance(relative=0.15),
     ),
     "linear.fcd": Metric(
         "The linear generator that the GAN begins as: Fréchet classifier distance of its samples to test images",
         "squared distance",
-        Tolerance(relative=0.05),
         higher_is_better=False,
     ),
     "vae_beside.fcd": Metric(
         "Notebook 01's VAE, its chosen sampler: Fréchet classifier distance of samples to test images",
         "squared distance",
-        Tolerance(relative=0.15),
         higher_is_better=False,
     ),
     "vae_beside.sharpness_ratio": Metric(
-        "Notebook 01's VAE: variance of the Laplacian, samples over test images", "ratio", Tolerance(relative=0.15)
+        "Notebook 01's VAE: variance of the Laplacian, samples over test images", "ratio"
     ),
     "vae_beside.faces_found": Metric(
-        "Notebook 01's VAE: samples in which a detector finds a face", "fraction", Tolerance(absolute=0.03)
+        "Notebook 01's VAE: samples in which a detector finds a face", "fraction"
     ),
     "vae_beside.diversity": Metric(
         "Notebook 01's VAE: mean distance of two samples in the judge's features, over that of test images",
         "ratio",
-        Tolerance(relative=0.15),
     ),
     "real.fcd": Metric(
         "Training images, as many: Fréchet classifier distance to test images, the floor for samples",
         "squared distance",
-        Tolerance(relative=0.15),
         higher_is_better=False,
     ),
     "gan.no_hair": Metric(
-        "GAN: samples in which the judge reads no attribute of hair", "fraction", Tolerance(absolute=0.1)
+        "GAN: samples in which the judge reads no attribute of hair", "fraction"
     ),
     "vae_beside.no_hair": Metric(
-        "Notebook 01's VAE: samples in which the judge reads no attribute of hair", "fraction", Tolerance(absolute=0.1)
+        "Notebook 01's VAE: samples in which the judge reads no attribute of hair", "fraction"
     ),
     "real.no_hair": Metric(
-        "Training images in which the judge reads no attribute of hair", "fraction", Tolerance(absolute=0.1)
+        "Training images in which the judge reads no attribute of hair", "fraction"
     ),
     "rebuilt.no_hair": Metric(
         "Test images as the VAE rebuilds them, blurred too: those in which the judge reads no attribute of hair",
         "fraction",
-        Tolerance(absolute=0.1),
     ),
     "gan.d_loss_fcd_correlation": Metric(
         "GAN, over its training: FCD after each stretch of steps with D's mean loss in it (1: the lower the better)",
         "rank correlation",
-        Tolerance(absolute=0.3),
     ),
     "gan.g_loss_fcd_correlation": Metric(
         "GAN, over its training: FCD after each stretch of steps with G's mean loss in it (1: the lower the better)",
         "rank correlation",
-        Tolerance(absolute=0.3),
     ),
     **{
         f"{key}.fcd": Metric(
             f"{title}: FCD of samples to test images",
             "squared distance",
-            Tolerance(relative=0.6),
             higher_is_better=False,
         )
         for key, title in OF_FCD.items()
@@ -268,24 +252,21 @@ METRICS = {
         f"{key}.loss_{measure}": Metric(f"{name}: {title}, mean of the seeds", unit, tolerance)
         for key, name in {"dcgan": "DCGAN", "wgangp": "WGAN-GP"}.items()
         for measure, title, unit, tolerance in (
-            ("swing", "standard deviation of D's loss over its mean, last fifth", "ratio", Tolerance(relative=0.3)),
-            ("roughness", "how jagged D's loss is in the second half (0: smooth, 1: noise about a level)", "index",
-             Tolerance(absolute=0.3)),
+            ("swing", "standard deviation of D's loss over its mean, last fifth", "ratio"),
+            ("roughness", "how jagged D's loss is in the second half (0: smooth, 1: noise about a level)", "index"),
         )
     },
     "dcgan_one_to_one.d_loss": Metric(
         "DCGAN, one G step for each of D: D's loss, last third, mean of the seeds",
         "nats",
-        Tolerance(relative=0.6, absolute=0.3),
     ),
     "dcgan_one_to_two.d_loss": Metric(
         "DCGAN, two G steps for each of D: D's loss, last third, mean of the seeds",
         "nats",
-        Tolerance(relative=0.6, absolute=0.3),
     ),
     **{
         f"toy_{key}.modes": Metric(
-            f"Eight Gaussians, {title}: how many are found, mean of the seeds", "Gaussians", Tolerance(absolute=2.0),
+            f"Eight Gaussians, {title}: how many are found, mean of the seeds", "Gaussians",
             higher_is_better=True,
         )
         for key, title in OF_MODES.items()
@@ -295,7 +276,6 @@ METRICS = {
             f"Eight Gaussians, {OF_MODES[key]}: rank correlation of D's loss with the distance to the data, mean of "
             "the seeds",
             "rank correlation",
-            Tolerance(absolute=0.3),
         )
         for key in ("report", "one_to_one", "wgangp")
     },
@@ -303,13 +283,12 @@ METRICS = {
         f"toy_{key}.d_loss": Metric(
             f"Eight Gaussians, {OF_MODES[key]}: D's loss on new points, second half, mean of the seeds",
             "nats",
-            Tolerance(absolute=0.2),
         )
         for key in ("dcgan", "one_to_one")
     },
     **{
         f"toy_{key}.loss_{measure}": Metric(
-            f"Eight Gaussians, {OF_MODES[key]}: {title}, mean of the seeds", unit, Tolerance(absolute=0.3)
+            f"Eight Gaussians, {OF_MODES[key]}: {title}, mean of the seeds", unit
         )
         for key in ("dcgan", "wgangp")
         for measure, title, unit in (
@@ -317,7 +296,7 @@ METRICS = {
             ("roughness", "how jagged D's loss is in the second half (0: smooth, 1: noise about a level)", "index"),
         )
     },
-    "toy_d.loss": Metric("Eight Gaussians against noise: loss of a trained D", "nats", Tolerance(absolute=0.02)),
+    "toy_d.loss": Metric("Eight Gaussians against noise: loss of a trained D", "nats"),
 }  # fmt: skip
 
 # Readings

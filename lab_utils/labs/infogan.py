@@ -21,7 +21,6 @@ from lab_utils.labs.spec import (
     Lab,
     Metric,
     Reading,
-    Tolerance,
     Values,
     always,
     sign,
@@ -140,7 +139,6 @@ METRICS = {
     "infogan_digits.accuracy": Metric(
         "Digits: test images whose code is the one assigned to their label",
         "fraction",
-        Tolerance(absolute=0.1),
         higher_is_better=True,
         targets={"quick": 0.9, "long": 0.95, "full": 0.95},
         reference=0.95,
@@ -149,32 +147,27 @@ METRICS = {
     "infogan_digits.group_accuracy": Metric(
         "Digits, before the game: test images in the group assigned to their label, median of the seeds",
         "fraction",
-        Tolerance(absolute=0.1),
         higher_is_better=True,
     ),
     **{
         f"infogan_digits.{which}_bound": Metric(
-            f"Digits, {which} continuous code: bound on I(c; x)", "nats", Tolerance(absolute=0.2), higher_is_better=True
+            f"Digits, {which} continuous code: bound on I(c; x)", "nats", higher_is_better=True
         )
         for which in ("first", "second")
     },
     "infogan.faces_found": Metric(
         "Faces: samples in which a detector finds a face",
         "fraction",
-        Tolerance(absolute=0.05),
         higher_is_better=True,
         targets={"quick/photographs": 0.9, "long/photographs": 0.95},
     ),
     "real.faces_found": REAL_FACES,
-    "infogan.fcd": Metric(
-        "Faces: FCD of samples to test images", "squared distance", Tolerance(relative=0.3), higher_is_better=False
-    ),
+    "infogan.fcd": Metric("Faces: FCD of samples to test images", "squared distance", higher_is_better=False),
     **{
         f"infogan_faces{k}.code_effect": Metric(
             f"Faces, {k}-way code: pixel distance between two codes at equal noise, over that of two noises at equal "
             "code",
             "ratio",
-            Tolerance(relative=0.2),
             higher_is_better=True,
             targets={"quick": 0.3, "long": 0.4},
         )
@@ -185,7 +178,6 @@ METRICS = {
             f"Faces, {k}-way code: mean distance of two samples of equal code in the judge's features, over that of "
             "test images",
             "ratio",
-            Tolerance(relative=0.15),
             higher_is_better=True,
             targets={"quick": 0.7, "long": 0.7},
         )
@@ -194,76 +186,57 @@ METRICS = {
     "infogan_digits.label_consistency": Metric(
         "Digits: samples in which the judge reads the digit that their code was assigned to",
         "fraction",
-        Tolerance(relative=0.05),
         higher_is_better=True,
     ),
     "infogan_digits.nmi": Metric(
         "Digits: normalised mutual information of code and label",
         "index",
-        Tolerance(absolute=0.1),
         higher_is_better=True,
     ),
-    "infogan_digits.ari": Metric(
-        "Digits: adjusted Rand index of code and label", "index", Tolerance(absolute=0.1), higher_is_better=True
-    ),
-    "infogan_digits.mi_bound": Metric(
-        "Digits: bound on I(c; x), at most ln 10 = 2.303", "nats", Tolerance(relative=0.01), higher_is_better=True
-    ),
+    "infogan_digits.ari": Metric("Digits: adjusted Rand index of code and label", "index", higher_is_better=True),
+    "infogan_digits.mi_bound": Metric("Digits: bound on I(c; x), at most ln 10 = 2.303", "nats", higher_is_better=True),
     "infogan_plain.accuracy": Metric(
         "Digits, InfoGAN without neighbours, shorter budget: test images whose code is the one assigned to their label",
         "fraction",
-        Tolerance(absolute=0.05),
         higher_is_better=True,
     ),
     "infogan_faces2.mi_bound": Metric(
         "Faces, 2-way code: bound on I(c; x), at most ln 2 = 0.693",
         "nats",
-        Tolerance(relative=0.01),
         higher_is_better=True,
     ),
     "infogan_faces13.mi_bound": Metric(
         "Faces, 13-way code: bound on I(c; x), at most ln 13 = 2.565",
         "nats",
-        Tolerance(relative=0.01),
         higher_is_better=True,
     ),
     "infogan_faces13.mi_ratio": Metric(
         "Faces, 13-way code: bound on I(c; x) over ln 13",
         "ratio",
-        Tolerance(relative=0.01),
         higher_is_better=True,
         targets={"quick": 0.8, "full": 0.95},
     ),
     "infogan_faces2.best_attribute": Metric(
         "Faces, 2-way code: largest mutual information with an attribute that the judge reads",
         "nats",
-        Tolerance(absolute=0.1),
     ),
     "infogan_faces2.hair_information": Metric(
         "Faces, 2-way code: largest mutual information with a colour or shape of hair, beyond chance",
         "nats",
-        Tolerance(absolute=0.1),
     ),
     "infogan_faces2.sex_information": Metric(
         "Faces, 2-way code: mutual information with Male (avatars, which have no sex: with Beard), beyond chance",
         "nats",
-        Tolerance(absolute=0.1),
     ),
-    "infogan_digits.fcd": Metric(
-        "Digits: FCD of samples to test images", "squared distance", Tolerance(relative=0.15), higher_is_better=False
-    ),
-    "infogan_digits.sharpness_ratio": Metric(
-        "Digits: variance of the Laplacian, samples over test", "ratio", Tolerance(relative=0.15)
-    ),
+    "infogan_digits.fcd": Metric("Digits: FCD of samples to test images", "squared distance", higher_is_better=False),
+    "infogan_digits.sharpness_ratio": Metric("Digits: variance of the Laplacian, samples over test", "ratio"),
     "infogan_faces.loss_rises": Metric(
         "Faces: rises in all movement of the generator's loss, over twenty stretches (0: it only fell)",
         "fraction",
-        Tolerance(absolute=0.1),
     ),
     "infogan_digits.loss_rises": Metric(
         "Digits: rises in all movement of the generator's loss, over twenty stretches (0: it only fell)",
         "fraction",
-        Tolerance(absolute=0.1),
     ),
 }
 METRICS = {

@@ -9,7 +9,7 @@ from typing import Any
 from lab_utils.config import FALLBACKS
 from lab_utils.files import sha256
 from lab_utils.handover import Record, bound, sureness
-from lab_utils.labs.spec import DELIVERED, FAILED, NOT_RUN, WEAK, Lab, Metric, MissingValueError, Tolerance, values_of
+from lab_utils.labs.spec import DELIVERED, FAILED, NOT_RUN, WEAK, Lab, Metric, MissingValueError, values_of
 from lab_utils.pictures import thumbnail
 from lab_utils.report.allowed import POLICY
 from lab_utils.report.html import CSS, environment
@@ -128,7 +128,7 @@ def metric_rows(lab: Lab, record: Record, profile: str, over_seeds: Mapping[str,
     ``over_seeds`` holds what other seeds gave, by metric.
     """
     measured, rows = record.get("metrics", {}), []
-    unknown = {name: Metric(name, one.get("unit", ""), Tolerance()) for name, one in measured.items()}
+    unknown = {name: Metric(name, one.get("unit", "")) for name, one in measured.items()}
     for name in dict.fromkeys([*lab.metrics, *measured]):
         metric, found = lab.metrics.get(name) or unknown[name], measured.get(name, {})
         sources = metric.sources(record.get("data", {}))
