@@ -37,6 +37,7 @@ NARROW = {"a": Tolerance(absolute=0.1), "b": Tolerance(absolute=0.1), "c": Toler
 @dataclass(frozen=True)
 class Steps:
     steps: int
+    batch_size: int = 32
 
 
 def claim(rule=lambda v: ["more" if v["a"] > v["b"] else "less"], budget=UNSTATED) -> Claim:
@@ -100,10 +101,10 @@ def test_a_mean_that_says_other_than_each_seed_decides_nothing():
 @pytest.mark.parametrize(
     ("budget", "steps", "found"),
     [
-        (Budget(100, "a", "steps"), 9, (UNDECIDED, NONE)),
-        (Budget(100, "a", "steps"), 10, (HOLDS, FAIR)),
-        (Budget(100, "a", "steps"), 50, (HOLDS, STRONG)),
-        (TOY, 1, (HOLDS, STRONG)),
+        (Budget(100, 32, "a", "steps"), 9, (UNDECIDED, NONE)),
+        (Budget(100, 32, "a", "steps"), 10, (HOLDS, FAIR)),
+        (Budget(100, 32, "a", "steps"), 50, (HOLDS, STRONG)),
+        (TOY, 1, (HOLDS, FAIR)),
         (UNSTATED, 1, (HOLDS, FAIR)),
     ],
 )
@@ -112,7 +113,7 @@ def test_a_small_share_of_the_reports_budget_decides_nothing(budget, steps, foun
     decision = decide(claim(budget=budget), values, NARROW, Steps(steps))
     assert (decision.verdict, decision.grade) == found
     if isinstance(budget, Budget):
-        assert f"{steps} of the report's 100 steps ({steps} %; a)" in decision.evidence
+        assert f"{steps} of the report's 100 steps ({steps} %; a), in batches of 32" in decision.evidence
 
 
 def test_an_undecided_outcome_has_no_grade():

@@ -142,10 +142,10 @@ CASES: dict[str, dict[str, dict]] = {
     },
     "toy_losses": {
         "levels": along(0.2, -0.9),
-        "one_to_one_follows": along(-0.5, -0.9),
-        "one_to_one_silent": along(0.49, -0.9),
-        "wgangp_follows": along(0.2, -0.5),
-        "wgangp_silent": along(0.2, -0.49),
+        "one_to_one_follows": along(-0.7, -0.9),
+        "one_to_one_silent": along(0.69, -0.9),
+        "wgangp_follows": along(0.2, -0.7),
+        "wgangp_silent": along(0.2, -0.69),
     },
     "curves": {
         "ended": leads(1.0, 0.5, "a weight is not finite before step 40 of 60"),

@@ -93,6 +93,7 @@ CASES = {
     "samples": {
         "distances": weights(),
         "between": weights(fcd=(33.1, 30.0, 33.1)),
+        "zero": weights(fcd=(27.0, 30.0, 33.1)),
         "undecided": weights(fcd=(90.0, 30.0, 32.9)),
         "detector": weights(),
         "deaf": weights(real=0.89),
@@ -121,6 +122,7 @@ CASES = {
     },
     "fitted": {
         "zero": fits(),
+        "detector": fits(),
         "decoder": fits(),
         "one_off": fits(one=26.9),
         "one_alike": fits(one=27.1),

@@ -23,6 +23,7 @@ PRIOR = {
 }  # fmt: skip
 MAP = PRIOR | {
     "vae.tsne_trustworthiness": 0.79, "vae.knn_accuracy": 0.82, "vae.knn_accuracy.low": 0.79, "map_vote": 0.79,
+    "vae.map_accuracy": 0.6,
 }  # fmt: skip
 FLOOR = {"latent": 128, "kl_report": 64.2, "kl_plain": 3.5, "vae.kl": 358.0, "report_worse_by": 60.0}
 DISCUSSION = (
@@ -68,8 +69,10 @@ CASES: dict[str, dict[str, dict]] = {
     },
     "neighbours": {
         "trust": MAP,
-        "regions": MAP | {"map_vote": 0.81},
-        "mixed": MAP,
+        "map": MAP,
+        "keeps": MAP | {"vae.map_accuracy": 0.65},
+        "little": MAP,
+        "mixed": MAP | {"vae.map_accuracy": 0.54},
         "vote": MAP,
         "written": MAP,
         "not_written": MAP | {"vae.knn_accuracy.low": 0.78},

@@ -93,7 +93,7 @@ DELIVERABLES = {
     "acgan.5": Deliverable(
         "The class head trained on fakes: collusion",
         ("acgan.attribute_accuracy", "acgan.real_ceiling", "acgan.head_gap_fair", "acgan.head_gap_taught"),
-        checks=(Check("acgan.attribute_accuracy", 0.9, 0.7),),
+        checks=(Check("acgan.attribute_accuracy", 0.9, 0.7), Check("acgan.head_gap_fair", -0.1, -0.6)),
     ),
     "acgan.6": Deliverable("Discussion", ("acgan.fcd", "acgan.cas")),
 }
@@ -471,8 +471,8 @@ COLLUSION = Reading(
         "partly_real": "With every seed the head that was trained on fakes reports more success. Part of it is real: "
         "the outsider sees more, too, but not as much more.",
         "early": "Neither head reads the orders from its generator's images yet: it is too early to tell.",
-        "none": "Trained on fakes the head flatters its generator hardly more than the other, or no more. These "
-        "numbers show no collusion at this budget, which does not make the rule a safe one.",
+        "none": "Trained on fakes the head does not report clearly more than the judge sees, or not clearly more than "
+        "the other head does. These numbers show no collusion at this budget, which does not make the rule a safe one.",
         "seeds_differ": "The seeds do not agree on whether the head that was trained on fakes flatters its generator.",
         "pleased": "The head that never learned from a fake also reads {gap_fair:.0f} points more as asked than the "
         "judge does: a generator finds what pleases the one who pays it.",
@@ -569,7 +569,7 @@ PAIRS = Reading(
 
 def rule_last(v: Values) -> list[str]:
     seen, real = v["acgan.last_flip_rate"], v["acgan.last_real_ceiling"]
-    return ["levels", "hard" if real < 0.8 else "faint" if seen < 0.8 else "seen"]
+    return ["levels", "faint" if seen < 0.8 else "doubtful" if real < 0.8 else "seen"]
 
 
 LIPS = Reading(
@@ -577,8 +577,9 @@ LIPS = Reading(
     {
         "levels": "The judge reads {acgan.last_flip_rate:.1%} of the pairs of the last attribute told (Big_Lips, where "
         "there is one) as asked; on real images its balanced accuracy is {acgan.last_real_ceiling:.1%}.",
-        "hard": "So it is hard to see in real images already: its labels are noisy.",
-        "faint": "So it is seen in real images, and not in many pairs.",
+        "faint": "So in many pairs it is not seen.",
+        "doubtful": "So the judge sees it in pairs more surely than in real images, where what counts as big is in "
+        "doubt.",
         "seen": "So it is seen in real images and in pairs.",
     },
 )
@@ -621,7 +622,7 @@ CLAIMS = (
         "AC-GAN, question 3",
         "this course's AC-GAN",
         LIPS,
-        {"hard": HOLDS, "faint": HOLDS, "seen": FAILS},
+        {"faint": HOLDS, "doubtful": PARTLY, "seen": FAILS},
         ("05/acgan.3",),
         UNSTATED,
         only_on=("photographs", "celeba"),
@@ -639,8 +640,8 @@ FINDING = Reading(
     lambda v: ["flips", "agreement"],
     {
         "flips": "Of pairs from one noise the judge reads {acgan.flip_rate:.1%} as asked, off and on.",
-        "agreement": "From images of strangers (0) to what the data allow (1) the agreement of the other attributes in "
-        "a pair is at {acgan.agreement_share:.2f}.",
+        "agreement": "Of the other readings {acgan.other_attribute_agreement:.1%} stay as they were: on the way from "
+        "strangers (0) to what the data allow (1) that is {acgan.agreement_share:.2f}.",
     },
 )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from lab_utils.labs.spec import TOY, UNDECIDED, Budget, Claim, MissingValueError, Tolerance, Values
+from lab_utils.labs.spec import UNDECIDED, Budget, Claim, MissingValueError, Tolerance, Values
 from lab_utils.words import listed, plural
 
 LEAST_BUDGET, LIKE_BUDGET = 0.1, 0.5  # of the report's: less decides nothing, more counts as the same
@@ -30,6 +30,7 @@ class Decision:
     verdict: str
     evidence: str
     grade: str
+    why: str = ""  # it is undecided, in a few words
 
 
 def decide(
@@ -45,13 +46,16 @@ def decide(
     trained = budget_in_words(claim.budget, settings)
     share = claim.budget.share(settings) if isinstance(claim.budget, Budget) else None
     if share is not None and share < LEAST_BUDGET:
-        return Decision(measured, UNDECIDED, f"{trained}: below a tenth of it nothing is decided", NONE)
+        why = f"{100 * share:.0f} % of the budget"
+        return Decision(measured, UNDECIDED, f"{trained}: below a tenth of it nothing is decided", NONE, why)
     seeds, verdicts = possible(claim, list(by_seed.values()), tolerances)
     if set(verdicts) != {said}:
-        return Decision(measured, UNDECIDED, f"{disagreement(seeds, verdicts)}; {trained}", NONE)
+        why = "seeds disagree" if seeds > 1 else "one seed"
+        return Decision(measured, UNDECIDED, f"{disagreement(seeds, verdicts)}; {trained}", NONE, why)
+    if said == UNDECIDED:
+        return Decision(measured, said, f"{plural(seeds, 'seed')}; {trained}", NONE, "a near-tie")
     alike = "all alike" if seeds > 1 else "the same all over its tolerances"
-    grade = NONE if said == UNDECIDED else graded(seeds, share, claim.budget)
-    return Decision(measured, said, f"{plural(seeds, 'seed')}, {alike}; {trained}", grade)
+    return Decision(measured, said, f"{plural(seeds, 'seed')}, {alike}; {trained}", graded(seeds, share))
 
 
 def disagreement(seeds: int, verdicts: Sequence[str]) -> str:
@@ -63,10 +67,10 @@ def disagreement(seeds: int, verdicts: Sequence[str]) -> str:
     return f"{seeds} seeds disagree: {listed([f'“{verdict}” by {n}' for verdict, n in counted])}"
 
 
-def graded(seeds: int, share: float | None, budget: Budget | str) -> str:
+def graded(seeds: int, share: float | None) -> str:
     if seeds < ENOUGH_SEEDS:
         return WEAK
-    return STRONG if budget == TOY or (share is not None and share >= LIKE_BUDGET) else FAIR
+    return STRONG if share is not None and share >= LIKE_BUDGET else FAIR
 
 
 def budget_in_words(budget: Budget | str, settings: Any) -> str:
@@ -75,8 +79,10 @@ def budget_in_words(budget: Budget | str, settings: Any) -> str:
         return budget
     if settings is None:
         return f"steps not known, the report's {budget.report:,} ({budget.words})"
-    here = budget.here(settings)
-    return f"{here:,} of the report's {budget.report:,} steps ({100 * here / budget.report:.0f} %; {budget.words})"
+    here, batch = budget.here(settings), getattr(settings, budget.batch_setting)
+    batches = f"in batches of {batch}" + (f", there of {budget.batch}" if batch != budget.batch else "")
+    share = f"{100 * here / budget.report:.0f} %; {budget.words}"
+    return f"{here:,} of the report's {budget.report:,} steps ({share}), {batches}"
 
 
 # Other outcomes that the same report could have had

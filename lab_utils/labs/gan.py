@@ -31,6 +31,7 @@ from lab_utils.labs.vae import PROFILES as VAE
 
 MODES = 8  # Gaussians of the toy
 ALL = 7.5  # of them, on average over seeds, are as good as all
+FOLLOWS = 0.7  # size of a rank correlation from which on one number follows another
 CLEARLY = 2  # more of them are clearly more
 
 
@@ -114,7 +115,11 @@ DELIVERABLES = {
     "gan.5": Deliverable(
         "Three recipes side by side, same budget: on faces and on eight Gaussians",
         ("dcgan.fcd", "wgangp.fcd", "small.fcd", "toy_report.modes", "toy_wgangp.modes"),
-        checks=(Check("toy_wgangp.modes", 7.5, 4.0),),
+        checks=(
+            Check("toy_wgangp.modes", 7.5, 4.0),
+            Check("dcgan.fcd", 40.0, 120.0, PHOTOGRAPHS),  # at three times eigenfaces there is little to compare
+            Check("wgangp.fcd", 40.0, 120.0, PHOTOGRAPHS),
+        ),
     ),
     "gan.6": Deliverable(
         "VAE against GAN: pictures and numbers",
@@ -249,9 +254,9 @@ METRICS = {
         for key, title in OF_FCD.items()
     },
     **{
-        f"{key}.loss_{measure}": Metric(f"{name}: {title}, mean of the seeds", unit, tolerance)
+        f"{key}.loss_{measure}": Metric(f"{name}: {title}, mean of the seeds", unit)
         for key, name in {"dcgan": "DCGAN", "wgangp": "WGAN-GP"}.items()
-        for measure, title, unit, tolerance in (
+        for measure, title, unit in (
             ("swing", "standard deviation of D's loss over its mean, last fifth", "ratio"),
             ("roughness", "how jagged D's loss is in the second half (0: smooth, 1: noise about a level)", "index"),
         )
@@ -342,7 +347,7 @@ def cures(v: Values) -> Mapping[str, Any]:
 
 def toy_losses(v: Values) -> Sequence[str]:
     correlations = {key: v[f"toy_{key}.loss_distance"] for key in ("one_to_one", "wgangp")}
-    follows = {"one_to_one": abs(correlations["one_to_one"]) >= 0.5, "wgangp": correlations["wgangp"] <= -0.5}
+    follows = {"one_to_one": abs(correlations["one_to_one"]) >= FOLLOWS, "wgangp": correlations["wgangp"] <= -FOLLOWS}
     return ["levels", *(f"{key}_{'follows' if yes else 'silent'}" for key, yes in follows.items())]
 
 
@@ -465,7 +470,7 @@ def two_steps_in_the_plane(v: Values) -> Sequence[str]:
 def readable(v: Values) -> Sequence[str]:
     """Whether D's loss follows the distance of the drawn points to the data: high where it is far, or low."""
     report, wgangp = (
-        [abs(one) >= 0.7 for one in v[f"toy_{key}.loss_distance.by_seed"]] for key in ("report", "wgangp")
+        [abs(one) >= FOLLOWS for one in v[f"toy_{key}.loss_distance.by_seed"]] for key in ("report", "wgangp")
     )
     if all(report):
         return ["ranks", "read"]
@@ -717,8 +722,8 @@ READINGS = {
         {
             "whole": "Under the report's settings the generators of the plane find {toy_report.modes:.1f} of eight "
             "Gaussians.",
-            "remedied": "After half of the steps they had found {toy_report_early.modes:.1f}; half as wide, after as "
-            "many, {toy_half_width.modes:.1f}.",
+            "remedied": "After half of the steps they had found {toy_report_early.modes:.1f}; networks of half the "
+            "width, after half of the steps, too, {toy_half_width.modes:.1f}.",
             "no_collapse": "There was no collapse to cure.",
             "cured": "A remedy found nearly all; what helped is {remedies:list}.",
             "helped": "Clearly more were found by {remedies:list}, but not all.",
@@ -754,9 +759,16 @@ STEADIER_TOY = Reading(
         "deviation": "The standard deviation of D's loss is {toy_dcgan.loss_swing:.1%} of its mean with DCGAN's rate "
         "and the report's ratio, and {toy_wgangp.loss_swing:.1%} with WGAN-GP.",
         "roughness": "Its roughness (0: a smooth line, 1: noise about a level) is {toy_dcgan.loss_roughness} and "
-        "{toy_wgangp.loss_roughness}.",
-        **{key: READINGS["steadier"].sentences[key] for key in ("by_both", "by_one", "by_neither", "undecided")},
+        "{toy_wgangp.loss_roughness}. (On faces, after a training too short to decide, they are {dcgan.loss_swing:.1%} "
+        "and {wgangp.loss_swing:.1%}, {dcgan.loss_roughness} and {wgangp.loss_roughness}.)",
+        "by_one": "By the {steadier_by}, with every seed, WGAN-GP's loss is clearly steadier; by the other it is not.",
+        **{key: READINGS["steadier"].sentences[key] for key in ("by_both", "by_neither", "undecided")},
         **{key: READINGS["steadier"].sentences[key] for key in ("deviation_tie", "roughness_tie")},
+    },
+    lambda v: {
+        "steadier_by": "roughness"
+        if v["toy_wgangp.loss_roughness"] < v["toy_dcgan.loss_roughness"]
+        else "standard deviation"
     },
 )
 
@@ -764,10 +776,11 @@ TWO_STEPS_TOY = Reading(
     two_steps_in_the_plane,
     {
         "ends": "In the second half of training D's loss is {toy_dcgan.d_loss} nats with two steps of G for each of "
-        "D, and {toy_one_to_one.d_loss} with one.",
+        "D, and {toy_one_to_one.d_loss} with one. (On faces, after a training too short to decide, "
+        "{dcgan_one_to_two.d_loss} and {dcgan_one_to_one.d_loss}.)",
         "kept_up": "One step of G lets it fall to zero, the second keeps it up.",
         "higher": "It is higher with two, with every seed, but one step does not bring it to zero either.",
-        "tie": "The seeds do not agree that the second step raises it.",
+        "tie": "The second step does not clearly raise it.",
         "lower": "The second step does not hold it up.",
         "zero": "It is near zero with two steps, too.",
     },
@@ -778,7 +791,8 @@ READABLE = Reading(
     {
         "ranks": "Along training D's loss on new points and the distance of the drawn points to the data have a rank "
         "correlation of {toy_report.loss_distance:.2f} under the report's settings and of "
-        "{toy_wgangp.loss_distance:.2f} with WGAN-GP.",
+        "{toy_wgangp.loss_distance:.2f} with WGAN-GP. (The long training on faces, by this course's recipe: D's loss "
+        "and the FCD {gan.d_loss_fcd_correlation:.2f}, G's {gan.g_loss_fcd_correlation:.2f}.)",
         "read": "So the loss does follow the quality, with every seed.",
         "open": "Some seeds' losses follow the quality, others' do not.",
         "better": "So no seed's loss says how good the points are, and with WGAN-GP every seed's does.",
@@ -786,8 +800,8 @@ READABLE = Reading(
     },
 )
 
-EPOCHS_OF_C = Budget(99_900, "150 epochs of 666 batches", "steps")
-ARM_OF_C = Budget(99_900, "150 epochs of 666 batches", "arm_steps")
+EPOCHS_OF_C = Budget(99_900, 64, "150 epochs of 666 batches", "steps")
+ARM_OF_C = Budget(99_900, 64, "150 epochs of 666 batches", "arm_steps", "arm_batch_size")
 
 STRONG_IN_THE_END = Reading(
     lambda v: ["level", "strong" if v["dcgan_one_to_two.d_loss"] < math.log(2) else "matched"],
@@ -798,6 +812,16 @@ STRONG_IN_THE_END = Reading(
         "matched": "That is half or more: D is not very strong.",
     },
     lambda _: {"cannot_tell": 2 * math.log(2)},
+)
+
+SWINGS = Reading(
+    lambda v: ["swing", "swings" if v["dcgan.loss_swing"] >= 0.25 else "steady"],
+    {
+        "swing": "At the end of a short training on faces the standard deviation of D's loss is {dcgan.loss_swing:.1%} "
+        "of its mean.",
+        "swings": "So it swings.",
+        "steady": "So it hardly swings.",
+    },
 )
 
 CLAIMS = (
@@ -862,7 +886,7 @@ CLAIMS = (
         ARM_OF_C,
     ),
     Claim(
-        "Fewer epochs, or fewer parameters, cured the mode collapse.",
+        "Fewer epochs, then fewer parameters, cured the mode collapse.",
         "C",
         "DCGAN, question 4",
         "the report's rate, momentum and ratio",
@@ -870,6 +894,16 @@ CLAIMS = (
         {"cured": HOLDS, "helped": PARTLY, "no_collapse": UNDECIDED, "not_cured": FAILS},
         ("04/gan.5",),
         TOY,
+    ),
+    Claim(
+        "DCGAN's training is very unstable: its losses swing.",
+        "C",
+        "DCGAN, question 2",
+        "DCGAN's recipe at the report's ratio, in a small network",
+        SWINGS,
+        {"swings": HOLDS, "steady": FAILS},
+        ("04/gan.5",),
+        ARM_OF_C,
     ),
 )
 

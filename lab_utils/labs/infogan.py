@@ -145,7 +145,7 @@ METRICS = {
         whence="InfoGAN's paper (5 % error), its own training",
     ),
     "infogan_digits.group_accuracy": Metric(
-        "Digits, before the game: test images in the group assigned to their label, median of the seeds",
+        "Digits, before the game: test images in the group assigned to their label",
         "fraction",
         higher_is_better=True,
     ),
@@ -432,7 +432,7 @@ GROUPS = Reading(
         "numbers on digits are those of the first.",
         "heads": "The heads of the first network reach {of_heads_in_words}; taken is the one whose readings share "
         "most, with {taken:.1%}.",
-        "best": "It is the best of them, or as good.",
+        "best": "Labels would have chosen none that is more than a point better.",
         "not_best": "Labels would have chosen another.",
     },
     lambda v: {
@@ -711,9 +711,10 @@ CLAIMS = (
 FINDING = Reading(
     lambda v: ["digits", "faces"],
     {
-        "digits": "Without a label {infogan_digits.accuracy:.1%} of test digits fall under the value of the code that "
-        "is assigned to theirs.",
-        "faces": "A 13-way code changes a face by {infogan_faces13.code_effect:.2f} of what other noise changes.",
+        "digits": "Trained without a label, the 10-way code puts {infogan_digits.accuracy:.1%} of test digits under "
+        "the value that is assigned to their label.",
+        "faces": "Another value of the 13-way code changes a face's pixels {infogan_faces13.code_effect:.2f} times as "
+        "much as other noise does.",
     },
 )
 

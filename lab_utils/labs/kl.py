@@ -251,9 +251,10 @@ def mended(v: Values) -> bool:
 
 def samples_rule(v: Values) -> list[str]:
     zero, one, hundred = (v[f"beta{weight}.prior_fcd"] for weight in (0, 1, 100))
+    closest = "between" if 1.1 * one < min(zero, hundred) else "zero" if 1.1 * zero < min(one, hundred) else "undecided"
     return [
         "distances",
-        "between" if 1.1 * one < min(zero, hundred) else "undecided",
+        closest,
         "detector" if heard(v) else "deaf",
         *(["disagree"] if fewer_faces(v, "prior") and zero < one else []),
     ]
@@ -325,6 +326,7 @@ def fitted_rule(v: Values) -> list[str]:
     better = v["beta0.fitted_fcd"] < prior and v["beta0.mse"] < v["beta1.mse"]
     return [
         "zero",
+        *(["detector"] if heard(v) else []),
         *(["decoder"] if strays(v) and mended(v) else []),
         "one_off" if fitted < 0.9 * prior else "one_alike" if fitted <= 1.1 * prior else "one_worse",
         *(["better"] if better else []),
@@ -418,7 +420,8 @@ READINGS = {
             "distances": "The FCD of samples from the prior is {beta1.prior_fcd} at weight 1, {beta100.prior_fcd} at "
             "weight 100 and {beta0.prior_fcd} at weight 0.",
             "between": "Of the three, weight 1 comes clearly closest to the test images.",
-            "undecided": "Weight 1 does not come clearly closest to the test images.",
+            "zero": "Of the three, weight 0 comes clearly closest to the test images.",
+            "undecided": "None of the three comes clearly closest to the test images.",
             "detector": "The detector finds a face in {beta1.prior_faces_found:.0%} of the samples at weight 1, "
             "{beta100.prior_faces_found:.0%} at weight 100 and {beta0.prior_faces_found:.0%} at weight 0, and in "
             "{real.faces_found:.0%} of the test images. It counts faces: one that is always the same counts each time.",
@@ -443,9 +446,9 @@ READINGS = {
     "sweep": Reading(
         sweep_rule,
         {
-            "theory": "The measured distortions lie within {furthest:.0%} of the prediction, which knows nothing of "
+            "theory": "The measured distortions lie within {furthest:.1%} of the prediction, which knows nothing of "
             "the images but the variances of their principal components.",
-            "off": "The measured distortions lie up to {furthest:.0%} off the prediction, which knows nothing of "
+            "off": "The measured distortions lie up to {furthest:.1%} off the prediction, which knows nothing of "
             "the images but the variances of their principal components.",
             "both": "The lowest weight, {least:g}, has the lowest error ({least_mse}, against {most_mse} at the "
             "highest), and its samples are the closest to test images, too (FCD {closest_fcd}).",
@@ -488,6 +491,8 @@ READINGS = {
         {
             "zero": "At weight 0 the FCD is {beta0.prior_fcd} with z from the prior and {beta0.fitted_fcd} with z "
             "from the fitted Gaussian.",
+            "detector": "The detector finds a face in {beta0.prior_faces_found:.0%} of the former and in "
+            "{beta0.fitted_faces_found:.0%} of the latter.",
             "decoder": "So the decoder can generate; it is the prior that does not know where.",
             "one_off": "At weight 1 the same step takes the FCD from {beta1.prior_fcd} to {beta1.fitted_fcd}: even "
             "there the codes are not quite where the prior puts them.",
@@ -521,9 +526,9 @@ READINGS = {
             "no_worse": "Samples of weight 0 are not clearly worse than those of weight 1: their FCD is "
             "{beta0.prior_fcd} against {beta1.prior_fcd}, and {beta0.fitted_fcd} with z from a Gaussian "
             "fitted to the codes.",
-            "holds": "So all of it holds.",
-            "partly": "So part of it holds.",
-            "fails": "So nothing of it holds.",
+            "holds": "So all of it is seen here.",
+            "partly": "So part of it is seen here.",
+            "fails": "So nothing of it is seen here.",
         },
     ),
 }
@@ -580,6 +585,33 @@ BLURRY = Reading(
 )
 
 
+BLURRY_AT_ZERO = Reading(
+    lambda v: ["sharpness", "blurry" if v["beta0.prior_sharpness_ratio"] < 0.5 else "clear"],
+    {
+        "sharpness": "Prior samples at weight 0 have {beta0.prior_sharpness_ratio} of the sharpness of test images.",
+        **{name: BLURRY.sentences[name] for name in ("blurry", "clear")},
+    },
+)
+
+
+def blurred_rule(v: Values) -> list[str]:
+    far = [v[f"beta100.mse{when}"] >= 2 * v["beta1.mse"] for when in ("_early", "_midway", "")]
+    return ["errors", "all" if all(far) else "some" if any(far) else "none"]
+
+
+BLURRED_AT_HUNDRED = Reading(
+    blurred_rule,
+    {
+        "errors": "At weight 100 the squared error at z = μ is {beta100.mse_early}, {beta100.mse_midway} and "
+        "{beta100.mse} after a tenth, a half and all of the training, where weight 1 ends at {beta1.mse}; in the end "
+        "reconstructions have {beta100.sharpness_ratio} of the sharpness of test images.",
+        "all": "So they are very blurry all along.",
+        "some": "So they are very blurry a part of the time.",
+        "none": "So they are not much worse than those of weight 1.",
+    },
+)
+
+
 def deeper_rule(v: Values) -> list[str]:
     others = max(v[f"beta{weight}.prior_chroma_ratio"] for weight in (1, 100))
     ahead = sign(v["beta0.prior_chroma_ratio"] - others, 0.02 * others)
@@ -615,7 +647,7 @@ DISPERSE = Reading(
     },
 )
 
-EPOCHS_OF_E = Budget(40_000, "100 epochs of 400 batches", "steps")
+EPOCHS_OF_E = Budget(40_000, 100, "100 epochs of 400 batches", "steps")
 
 CLAIMS = (
     Claim(
@@ -679,6 +711,26 @@ CLAIMS = (
         EPOCHS_OF_E,
     ),
     Claim(
+        "With the KL term times 0 samples from the prior are mostly blurry.",
+        "E",
+        "VAE with the KL term ×0, results",
+        "the same",
+        BLURRY_AT_ZERO,
+        {"blurry": HOLDS, "clear": FAILS},
+        ("02/kl.4",),
+        EPOCHS_OF_E,
+    ),
+    Claim(
+        "With the KL term times 100 reconstructions are very blurry at epochs 10, 50 and 100.",
+        "E",
+        "VAE with the KL term ×100, results",
+        "the same, after the same shares of the training",
+        BLURRED_AT_HUNDRED,
+        {"all": HOLDS, "some": PARTLY, "none": FAILS},
+        ("02/kl.3",),
+        EPOCHS_OF_E,
+    ),
+    Claim(
         "KL is a divergence of pictures, so that the KL term times 100 makes them disperse.",
         "E",
         "VAE, discussion",
@@ -698,10 +750,10 @@ def closest_error(v: Values) -> bool:
 FINDING = Reading(
     lambda v: ["collapse" if v["beta100.active_units"] == 0 else "left", "closer" if closest_error(v) else "no_closer"],
     {
-        "collapse": "A KL term that counts a hundred times leaves no dimension of the code in use and makes every "
-        "picture the same.",
-        "left": "A KL term that counts a hundred times leaves {beta100.active_units:plural dimension} of the code in "
-        "use.",
+        "collapse": "From random weights a KL term that counts a hundred times leaves no dimension of the code in use "
+        "and makes every picture the same.",
+        "left": "From random weights a KL term that counts a hundred times leaves "
+        "{beta100.active_units:plural dimension} of the code in use.",
         "closer": "Without it faces are rebuilt best, with {error_share:.2f} of the squared error at weight 1.",
         "no_closer": "Without it faces are rebuilt with {error_share:.2f} times the squared error at weight 1.",
     },

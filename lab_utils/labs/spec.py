@@ -211,8 +211,10 @@ class Budget:
     """Optimiser steps of the training that a report speaks of, and which setting holds those of the same one here."""
 
     report: int
+    batch: int  # images in each
     words: str  # how these steps come about, as in "50 epochs of 600 batches"
     setting: str
+    batch_setting: str = "batch_size"
 
     def here(self, settings: Any) -> int:
         return getattr(settings, self.setting)

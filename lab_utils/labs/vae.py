@@ -224,11 +224,14 @@ CODE = Reading(
         "few_units": "Of the {latent} directions of the code {vae.active_units} are in use; this training has not "
         "opened the others.",
         "test_higher": "In the end the reconstruction term is {drift:,.0f} nats higher on test images than on as many "
-        "training images.",
+        "training images. They are other images, so that only how the gap moved along the curves tells what was "
+        "learned by heart.",
         "test_lower": "In the end the reconstruction term is {drift:,.0f} nats lower on test images than on as many "
-        "training images: no sign of learning by heart.",
+        "training images. They are other images, so that only how the gap moved along the curves tells what was "
+        "learned by heart.",
         "test_alike": "In the end the reconstruction term on test images equals that on as many training images to "
-        "half a nat: no sign of learning by heart.",
+        "half a nat. They are other images, so that only how the gap moved along the curves tells what was learned by "
+        "heart.",
         "gains": "The ELBO on test images is {vae.test_elbo:,.0f} nats, {vae.elbo_gain:,.0f} above the "
         "{pca.log_likelihood:,.0f} nats of log p(x) of the linear model that it began from.",
         "loses": "The ELBO on test images is {vae.test_elbo:,.0f} nats, {lost:,.0f} below the "
@@ -328,20 +331,30 @@ def above_chance(v: Values) -> bool:
 
 def neighbours(v: Values) -> Sequence[str]:
     written = v["vae.knn_accuracy.low"] > v["majority"]
-    regions = v["map_vote"] > v["majority"] + 0.02
-    return ["trust", "regions" if regions else "mixed", "vote", "written" if written else "not_written", "taught"]
+    return ["trust", "map", regions(v), "vote", "written" if written else "not_written", "taught"]
+
+
+def regions(v: Values) -> str:
+    """How far the colours of the map lie in regions."""
+    return "keeps" if v["vae.map_accuracy"] >= 0.65 else "little" if above_chance(v) else "mixed"
+
+
+IN_REGIONS = {
+    "keeps": "So the colours do lie in regions.",
+    "little": "So the colours are not spread at random, but hardly lie in regions.",
+    "mixed": "So the colours are mixed.",
+}
 
 
 NEIGHBOURS = Reading(
     neighbours,
     {
         "trust": "The trustworthiness of the map is {vae.tsne_trustworthiness}.",
-        "regions": "On the map the vote of 15 neighbours gets {attribute} right for {map_vote:.1%} of the points, "
-        "where the more frequent answer alone would be right for {majority:.1%}: the colours are not spread at random.",
-        "mixed": "On the map the vote of 15 neighbours gets {attribute} right for {map_vote:.1%} of the points, where "
-        "the more frequent answer alone would be right for {majority:.1%}: as far as {attribute} goes, this is a cloud "
-        "without structure.",
-        "vote": "With neighbours in z itself it is {vae.knn_accuracy:.1%} of test images.",
+        "map": "On the map the vote of 15 neighbours gets {attribute} right for {map_vote:.1%} of the points, where "
+        "the more frequent answer alone would be right for {majority:.1%}; its balanced accuracy is "
+        "{vae.map_accuracy:.1%}, where chance is 50 %.",
+        **IN_REGIONS,
+        "vote": "With neighbours in z itself it is right for {vae.knn_accuracy:.1%} of test images.",
         "written": "So {attribute} can be read from z, although no label was given.",
         "not_written": "So nearness in z says hardly anything of {attribute} here.",
         "taught": "The judge, which was taught it, reaches {judge_accuracy:.1%}.",
@@ -417,13 +430,11 @@ READINGS: dict[str, Reading] = {
 }
 
 MAP_KEEPS = Reading(
-    lambda v: ["vote", "keeps" if v["vae.map_accuracy"] >= 0.65 else "little" if above_chance(v) else "mixed"],
+    lambda v: ["vote", regions(v)],
     {
         "vote": "On the map the vote of 15 neighbours reads the attribute (Male, where there is one) with a balanced "
         "accuracy of {vae.map_accuracy:.1%}, where chance is 50 %.",
-        "keeps": "So the colours do lie in regions.",
-        "little": "So the colours are not spread at random, but hardly lie in regions.",
-        "mixed": "So the colours are mixed.",
+        **IN_REGIONS,
     },
 )
 
@@ -459,8 +470,8 @@ FINDING = Reading(
         "error of PCA with as many numbers.",
         "behind": "Begun at probabilistic PCA, the VAE still makes {vae.mse_ratio:.2f} times the squared error of PCA "
         "with as many numbers on unseen faces.",
-        "samples": "Faces drawn from a Gaussian that is fitted to its codes are {vae.fcd_ratio:.2f} times as far from "
-        "real ones as rebuilt faces are.",
+        "samples": "Faces drawn from a mixture of twenty Gaussians that is fitted to its codes are {vae.fcd_ratio:.2f} "
+        "times as far from real ones, in FCD, as rebuilt faces are.",
     },
 )
 

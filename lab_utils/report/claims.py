@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab_utils.handover import Record
-from lab_utils.labs.evidence import NONE, Decision, decide
+from lab_utils.labs.evidence import NONE, Decision, budget_in_words, decide
 from lab_utils.labs.spec import NOT_RUN, OTHER_DATA, Claim, Lab, MissingValueError, Tolerance, Values, values_of
 from lab_utils.report.record import Run
 from lab_utils.spread import Entry, at_seed, common_seeds
@@ -60,8 +60,8 @@ def decision(
     if unlike := [kind for kind, all_used in data.items() if len({one.get("sha256") for one in all_used}) > 1]:
         return Decision(f"needs its notebooks on the same {', '.join(unlike)}", NOT_RUN, "", NONE)
     if not same_data(claim, data):
-        said = f"{words.removesuffix('.')}; measured on other data than the report's"
-        return Decision(said, OTHER_DATA, "", NONE)
+        said = f"{words} That was measured on other data than the report's."
+        return Decision(said, OTHER_DATA, budget_in_words(claim.budget, settings), NONE)
     return decide(claim, by_seed(own, lab, labs, used, spread), tolerances(lab, labs), settings)
 
 

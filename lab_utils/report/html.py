@@ -8,7 +8,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
 from nbconvert import HTMLExporter
 from nbconvert.filters.ansi import strip_ansi
@@ -36,6 +36,7 @@ SHOWN = (  # kinds of output, the best first; scripts and widgets are left to th
     "text/latex",
     "text/plain",
 )
+WIDE_TABLE = 4  # columns, from which on a row is a block of its own on a telephone
 LONG_CELL = 24  # characters of a table's cell that is better broken into lines than into words
 LONG_LINE = 38  # characters that fit on a telephone; a longer block scrolls and must be reachable by keyboard
 LONG_LOG = 8  # lines that fit into the lowest block that the style sheet has, that of messages
@@ -210,6 +211,8 @@ def join_captions(soup: BeautifulSoup) -> None:
 def scroll_tables(soup: BeautifulSoup) -> None:
     """Put every table in a container of its own that scrolls sideways and can be reached by keyboard."""
     tables = [table for table in soup.find_all("table") if table.find_parent("table") is None]
+    for table in tables:
+        stack_rows(table)
     for place, table in enumerate(tables, start=1):
         caption = table.find("caption")
         name = caption.get_text(" ", strip=True) if caption else f"Table {place}"
@@ -222,6 +225,19 @@ def scroll_tables(soup: BeautifulSoup) -> None:
             if len(cell.get_text(strip=True)) > LONG_CELL:
                 cell["class"] = [*cell.get("class", []), "long"]
         table.wrap(soup.new_tag("div", attrs=attributes))
+
+
+def stack_rows(table: Tag) -> None:
+    """Have each cell of a wide table know the head of its column, for screens on which its rows become blocks."""
+    head = [cell.get_text(" ", strip=True) for cell in table.select("thead tr:first-child > *")]
+    rows = [row.find_all(["th", "td"], recursive=False) for row in table.select("tbody > tr")]
+    if len(head) < WIDE_TABLE or any(len(row) != len(head) for row in rows) or table.select("[colspan], [rowspan]"):
+        return
+    table["class"] = [*table.get_attribute_list("class", []), "stacked"]
+    for row in rows:
+        for title, cell in zip(head, row, strict=True):
+            if cell.name == "td" and title:
+                cell["data-label"] = title
 
 
 def order_headings(soup: BeautifulSoup) -> None:

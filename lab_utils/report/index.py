@@ -20,6 +20,7 @@ from lab_utils.spread import of_report
 from lab_utils.words import device_line, duration, source_lines
 
 SPENT = ("start-up", "data", "training", "metrics", "figures", "rendering", "other")
+ORDER = (DELIVERED, WEAK, FAILED, NOT_RUN)
 AROUND, WORK = ("start-up", "figures", "rendering"), ("training", "metrics")
 MOST_AROUND = 0.1  # of the work; the smoke profile hardly works
 
@@ -87,7 +88,7 @@ def summary(
 ) -> list[tuple[str, str]]:
     """How many of what there should be there is, in words."""
     made = Counter(mark.status for some in graded.marks.values() for mark in some)
-    marked = ", ".join(f"{made[word]} {word}" for word in (DELIVERED, WEAK, FAILED, NOT_RUN) if made[word])
+    marked = ", ".join(f"{made[word]} {word}{named(word, graded)}" for word in ORDER if made[word])
     verdicts = Counter(row.verdict for some in rows.values() for row in some)
     words = {"met": "met", "not met": "not met", "other data": "set for other data", "missing": "not measured"}
     bounds = ", ".join(f"{verdicts[key]} {word}" for key, word in words.items() if verdicts[key])
@@ -97,6 +98,12 @@ def summary(
         ("Targets", bounds or "none for this profile"),
         ("Time", duration(sum(run.seconds for run in runs.values()))),
     ]
+
+
+def named(word: str, graded: Grades) -> str:
+    """The deliverables that are weak or failed, as in `` (vae.5)``."""
+    some = [mark.id for marks in graded.marks.values() for mark in marks if mark.status == word]
+    return f" ({', '.join(some)})" if word in (WEAK, FAILED) else ""
 
 
 def findings(labs: Mapping[str, Lab], records: Records) -> dict[str, str]:
