@@ -13,21 +13,38 @@ PICTURES = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp",
     ".svg": "image/svg+xml",
 }  # fmt: skip
+LARGEST_FILE = 5_000_000  # bytes of a picture that lies beside a notebook
+LONGEST_WEBP = 16_383  # pixels of a side
 LARGE_PICTURE = 60_000  # bytes of a WebP without loss; most plots are below, sheets of photographs above
 THUMBNAIL = (416, 256)  # pixels at most, twice of what a page shows
 
 
-def webp(png: str) -> str:
-    """A PNG as a WebP that looks the same, both base64: photographs make a page five times as heavy otherwise.
+def picture_address(mime: str, content: str) -> str | None:
+    """A picture of an output, base64, as a ``data:`` address; None if it is none of that kind, or broken.
 
-    Without loss where that is small enough, or smaller; the PNG itself is in ``figures/`` if the picture is a
-    deliverable.
+    A PNG becomes a WebP that looks the same, for photographs make a page five times as heavy otherwise: without loss
+    where that is small enough, or smaller. The PNG itself is in ``figures/`` if the picture is a deliverable.
     """
-    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA")
+    try:
+        raw = base64.b64decode("".join(content.split()), validate=True)
+        with Image.open(io.BytesIO(raw)) as picture:
+            picture.load()
+            if mime != PICTURES.get(f".{(picture.format or '').lower()}"):
+                return None
+            fits = max(picture.size) <= LONGEST_WEBP and not picture.mode.startswith("I")  # 16 bits
+            if mime == "image/png" and fits:
+                mime, raw = "image/webp", as_webp(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return f"data:{mime};base64,{base64.b64encode(raw).decode()}"
+
+
+def as_webp(picture: Image.Image) -> bytes:
+    picture = picture.convert("RGBA")
     written = saved_as_webp(picture, lossless=True)
     if len(written) > LARGE_PICTURE:
         written = min(written, saved_as_webp(picture, quality=90), key=len)
-    return base64.b64encode(written).decode()
+    return written
 
 
 def saved_as_webp(picture: Image.Image, **choice: Any) -> bytes:
@@ -39,8 +56,11 @@ def saved_as_webp(picture: Image.Image, **choice: Any) -> bytes:
 @cache
 def thumbnail(path: Path, content: str) -> str:
     """A picture as a small WebP in a ``data:`` address; ``content`` is its hash, for a file may be written again."""
-    with Image.open(path) as picture:
-        small = picture.convert("RGB")
+    try:
+        with Image.open(path) as picture:
+            small = picture.convert("RGB")
+    except (OSError, SyntaxError, Image.DecompressionBombError):  # its page says so
+        small = Image.new("RGB", (1, 1), "white")
     small.thumbnail(THUMBNAIL)
     return f"data:image/webp;base64,{base64.b64encode(saved_as_webp(small, quality=75)).decode()}"
 
@@ -50,8 +70,22 @@ def local_picture(address: str, folder: Path | None) -> Path | None:
     try:
         parts = urlsplit(address)
         path = (folder / unquote(parts.path)).resolve() if folder and not parts.scheme and parts.path else None
-        if path and path.suffix.lower() in PICTURES and path.is_relative_to(folder.resolve()) and path.is_file():
+        if path and path.suffix.lower() in PICTURES and path.is_relative_to(folder.resolve()) and is_picture(path):
             return path
     except (OSError, ValueError):  # no address, no path
         pass
     return None
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture, and not too large for a page."""
+    if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+        return False
+    if path.suffix.lower() == ".svg":
+        return b"<svg" in path.read_bytes()
+    try:
+        with Image.open(path) as picture:
+            picture.verify()
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        return False
+    return True

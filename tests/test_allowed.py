@@ -1,11 +1,14 @@
 """Nothing that authors or cells write can run, fetch or send from a page, and what was left out leaves a note."""
 
 import base64
+import io
+import re
 import shutil
 
 import pytest
 from bs4 import BeautifulSoup
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from lab_utils.report.allowed import POLICY, allowed, allowed_equation
@@ -205,7 +208,7 @@ def test_an_attached_picture_shows():
         "![net](attachment:a.png)", attachments={"a.png": {"image/png": base64.b64encode(PIXEL).decode()}}
     )
     soup = BeautifulSoup(render(new_notebook(cells=[cell]), Head("Toy", []), set()), "html.parser")
-    assert soup.main.img["src"].startswith("data:image/png;base64,")
+    assert soup.main.img["src"].startswith("data:image/webp;base64,")
     assert not soup.select(".left-out")
 
 
@@ -220,3 +223,125 @@ def test_a_mark_for_an_equation_that_is_not_there_leaves_nothing():
     assert allowed('a<span data-equation="7"></span>b', None, ["<math></math>"]) == "ab"
     said = allowed('<a title="&lt;span data-equation=&quot;0&quot;>&lt;/span>">x</a>', None, ["<math></math>"])
     assert "<math>" not in said
+
+
+# Outputs that are not what they say
+
+
+def main_of(*cells) -> BeautifulSoup:
+    return BeautifulSoup(render(new_notebook(cells=[*cells]), Head("Toy", []), set()), "html.parser").main
+
+
+FORGED = 'x" onerror="alert(1)"><meta http-equiv="refresh" content="0;url=http://example.org/"><form><input></form>'
+
+
+@pytest.mark.parametrize("mime", ["image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"])
+def test_what_is_no_picture_puts_nothing_into_the_page(mime):
+    output = new_output("display_data", data={mime: FORGED})
+    text = render(new_notebook(cells=[new_code_cell("x", outputs=[output])]), Head("Toy", []), set())
+    main = BeautifulSoup(text, "html.parser").main
+    assert not main.select("meta, form, input, [onerror]")
+    assert "http://example.org" not in text
+    if mime != "image/svg+xml":  # which a picture may hold: a browser runs nothing of it
+        assert mime in main.select_one("em").get_text()
+
+
+def png(mode: str, size: tuple[int, int]) -> str:
+    buffer = io.BytesIO()
+    Image.new(mode, size).save(buffer, "png")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (png("RGB", (4, 4)), "image/webp"),
+        (png("RGB", (2, 16_400)), "image/png"),  # higher than a WebP may be
+        (png("I;16", (4, 4)), "image/png"),  # 16 bits
+        ("AAAA", None),
+        ("no base64!", None),
+        ("", None),
+        (base64.b64encode(b"GIF89a").decode(), None),
+    ],
+)
+def test_a_picture_that_cannot_be_read_takes_no_page_with_it(content, kind):
+    output = new_output("display_data", data={"image/png": content, "text/plain": "a plot"})
+    text = render(new_notebook(cells=[new_code_cell("x", outputs=[output])]), Head("Toy", []), set())
+    main = BeautifulSoup(text, "html.parser").main
+    if kind is None:
+        assert main.img is None
+        assert "a plot" in main.get_text()
+    else:
+        assert main.img["src"].startswith(f"data:{kind};base64,")
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        '<a href="d&#9;ata:text/html,x">x</a>',
+        '<a href="da\nta:text/html,x">x</a>',
+        '<a href="java&#10;script:alert(1)">x</a>',
+        '<q cite="javascript:alert(1)">x</q>',
+        '<blockquote cite="d&#9;ata:text/html,x">x</blockquote>',
+        '<img src="https://[x/a.png">',
+        '<img src="attachment:none.png">',
+        f'<span data-equation="{"9" * 5000}"></span>',
+        "half a pair \ud800",
+    ],
+)
+def test_an_address_that_is_none_leads_nowhere_and_takes_no_page_with_it(markup):
+    text = render(new_notebook(cells=[new_markdown_cell(markup)]), Head("Toy", []), set())
+    text.encode()
+    main = BeautifulSoup(text, "html.parser").main
+    for link in main.select("a[href], [cite]"):
+        address = re.sub(r"[\x00-\x20]", "", link.get("href") or link.get("cite"))
+        assert re.match(r"#|https?:", address)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"application/javascript": "alert(1)"}, "application/javascript"),
+        ({"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}, "widget-view"),
+        ({"text/html": "<script>alert(1)</script>", "text/plain": "in words"}, "in words"),
+        ({"text/plain": "\x1b[31mred\x1b[0m \x1b]8;;http://a.b\x07link\x1b]8;;\x07"}, "red link"),
+    ],
+)
+def test_what_a_page_cannot_show_is_said(data, said):
+    cell = new_code_cell("x", outputs=[new_output("display_data", data=data)])
+    main = main_of(cell)
+    assert said in main.get_text()
+    assert "alert" not in main.get_text()
+
+
+def test_an_error_without_a_traceback_and_a_raw_cell_show_as_text():
+    error = new_output("error", ename="ValueError", evalue="no", traceback=[])
+    cells = [new_code_cell("", outputs=[error]), new_raw_cell("<b>raw</b>\n  kept")]
+    main = main_of(*cells)
+    assert "ValueError: no" in main.get_text()
+    assert "<b>raw</b>\n  kept" in main.get_text()
+
+
+def test_code_in_an_unknown_language_stands_as_it_is():
+    fences = "```mermaid\nA[x<y] --> B\n```\n\n```no-such\nfoo\n```\n\n```python\nx = 1\n```"
+    main = main_of(new_markdown_cell(fences))
+    first, second, third = main.find_all("pre")
+    assert first.get_text().strip() == "A[x<y] --> B"
+    assert second.get_text().strip() == "foo"
+    assert third.find_parent(class_="highlight")
+
+
+def test_classes_of_the_page_are_not_an_authors():
+    text = '<div class="toc"><p>Important</p></div><p class="skip">seen</p><p class="failure">no failure</p>'
+    main = main_of(new_markdown_cell(text))
+    assert {"Important", "seen", "no failure"} <= {p.get_text() for p in main.find_all("p")}
+    assert not main.select("p.skip, p.failure, div.toc")
+
+
+def test_links_of_notebooks_lead_to_pages():
+    text = "# Toy\n\n## Training the VAE\n\n[to](#Training-the-VAE) [next](02_kl_ablation.ipynb) [![b](http://a.b/c.png)](http://a.b)"
+    main = main_of(new_markdown_cell(text))
+    hrefs = {a.get_text(): a["href"] for a in main.select("section a")}
+    assert hrefs["to"] == f"#{main.h2['id']}"
+    assert hrefs["next"] == "02_kl_ablation.html"
+    assert hrefs["b"] == "http://a.b"

@@ -7,15 +7,17 @@ each page is the second line: under it a browser fetches and runs nothing, whate
 import base64
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 import nh3
 from bs4 import BeautifulSoup, Tag
 
-from lab_utils.pictures import PICTURES, local_picture
+from lab_utils.pictures import PICTURES, local_picture, picture_address
 from lab_utils.words import plural
+
+Attached = Mapping[str, Mapping[str, str]]  # pictures of a cell, base64, by name and kind
 
 
 def named(text: str) -> set[str]:
@@ -53,7 +55,8 @@ STYLES = named(  # what colours and sets text, and moves nothing
 )
 WITH_CONTENT = {"script", "style", "noscript", "template", "title", "textarea", "xmp", "svg", "math"}
 SCHEMES = {"http", "https", "mailto"}  # of links
-EQUATION = re.compile(r'<span data-equation="(\d+)"></span>')
+EQUATION = re.compile(r'<span data-equation="(\d{1,6})"></span>')
+CLASSES = re.compile(r"dataframe|highlight|language-[\w-]+|[a-z]{1,2}\d?")  # of tables and code; a page has its own
 
 
 def equation_mark(place: int) -> str:
@@ -61,18 +64,22 @@ def equation_mark(place: int) -> str:
     return f'<span data-equation="{place}"></span>'
 
 
-def allowed(html: str, folder: Path | None = None, equations: list[str] | None = None) -> str:
+def allowed(
+    html: str, folder: Path | None = None, equations: list[str] | None = None, attached: Attached | None = None
+) -> str:
     """HTML that an author or a cell wrote, with what the list allows and a note about the rest.
 
-    Pictures in the notebook's ``folder`` are put into the page. ``equations`` are markup of this project's own, put
-    in the places that were marked for them once all else is clean.
+    Pictures in the notebook's ``folder``, and those that are ``attached`` to the cell, are put into the page.
+    ``equations`` are markup of this project's own, put in the places that were marked for them once all else is clean.
     """
     soup = BeautifulSoup(html, "html.parser")
     left = Counter(left_out(soup))
+    for anchor in soup.select("a[name]:not([id])"):
+        anchor["id"] = anchor["name"]
     for box in soup.select("li > input[type=checkbox]"):
         box.replace_with("☑ " if box.has_attr("checked") else "☐ ")
     for picture in soup.find_all("img"):
-        embed(picture, folder, soup, left)
+        embed(picture, folder, attached or {}, soup, left)
     clean = nh3.clean(
         str(soup), tags=TAGS, clean_content_tags=WITH_CONTENT, attributes=ATTRIBUTES, attribute_filter=pictures_alone,
         link_rel=None, url_schemes=SCHEMES | {"data"}, filter_style_properties=STYLES,
@@ -94,8 +101,10 @@ def pictures_alone(tag: str, attribute: str, value: str) -> str | None:
     """Keep ``data:`` for pictures of known kinds, and nothing else for them."""
     if (tag, attribute) == ("img", "src"):
         return value if DATA.fullmatch(value) else None
-    if attribute in ("href", "cite") and re.match(r"\s*data:", value, re.IGNORECASE):
-        return None
+    if attribute in ("href", "cite"):
+        return value if link_allowed(value) else None
+    if attribute == "class":
+        return " ".join(name for name in value.split() if CLASSES.fullmatch(name)) or None
     return value
 
 
@@ -119,9 +128,12 @@ def link_allowed(url: str) -> bool:
     return scheme is None or scheme[1].lower() in SCHEMES
 
 
-def embed(picture: Tag, folder: Path | None, soup: BeautifulSoup, left: Counter) -> None:
-    """Put a picture of the notebook's folder in; one from elsewhere becomes a link, for nothing is fetched."""
+def embed(picture: Tag, folder: Path | None, attached: Attached, soup: BeautifulSoup, left: Counter) -> None:
+    """Put a picture of the notebook or its folder in; one from elsewhere becomes a link, for nothing is fetched."""
     source = str(picture.get("src", ""))
+    if source.startswith("attachment:"):
+        source = attachment(source, attached) or source
+        picture["src"] = source
     if DATA.fullmatch(source):
         return
     found = local_picture(source, folder)
@@ -130,13 +142,22 @@ def embed(picture: Tag, folder: Path | None, soup: BeautifulSoup, left: Counter)
         picture["src"] = f"data:{PICTURES[found.suffix.lower()]};base64,{coded}"
         return
     name = picture.get("alt") or source
-    if urlsplit(source).scheme in ("http", "https"):
+    if picture.find_parent("a"):  # that leads somewhere already
+        picture.replace_with(str(name))
+    elif re.match(r"https?:", source, re.IGNORECASE):
         link = soup.new_tag("a", href=source)
         link.string = name
         picture.replace_with(link)
     else:
         left[f"picture {source.removeprefix('attachment:')[:60] or 'without a source'}"] += 1
         picture.replace_with(str(name))
+
+
+def attachment(source: str, attached: Attached) -> str | None:
+    """The address of a picture that is attached to a cell, by ``attachment:name``; None if there is none."""
+    kinds = attached.get(unquote(source.removeprefix("attachment:")), {})
+    made = (picture_address(mime, content) for mime, content in kinds.items() if isinstance(content, str))
+    return next(filter(None, made), None)
 
 
 def note(left: Counter) -> str:

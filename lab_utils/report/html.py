@@ -1,23 +1,24 @@
 """Turns an executed notebook into one page that needs no network, no script and no other file."""
 
 import base64
-import copy
 import re
 from functools import cache
+from html import escape
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from bs4 import BeautifulSoup, Tag
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
 from nbconvert import HTMLExporter
 from nbconvert.filters.ansi import strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath, MathInlineParser
-from nbformat import NotebookNode
+from nbformat import NotebookNode, from_dict
 
 from lab_utils.equations import equation, mathml
 from lab_utils.handover import scale_in_words
-from lab_utils.pictures import webp
+from lab_utils.pictures import picture_address
 from lab_utils.report.allowed import POLICY, allowed, allowed_equation, equation_mark
 from lab_utils.report.collect import delivered
 from lab_utils.report.execute import INJECTED, last_state
@@ -33,9 +34,15 @@ SHOWN = (  # kinds of output, the best first; scripts and widgets are left to th
     "image/svg+xml",
     "image/png",
     "image/jpeg",
+    "image/gif",
+    "image/webp",
     "text/latex",
     "text/plain",
 )
+PICTURES_OF_POINTS = ("image/png", "image/jpeg", "image/gif", "image/webp")
+OWN_KINDS = "application/vnd.lab."  # of output, which the page makes something else of
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]")
+TITLES = re.compile(r"\x1b\].*?(?:\x07|\x1b\\)|\x1b[()][0-9A-Za-z]", re.DOTALL)  # of windows and links; sets of letters
 WIDE_TABLE = 4  # columns, from which on a row is a block of its own on a telephone
 LONG_CELL = 24  # characters of a table's cell that is better broken into lines than into words
 LONG_LINE = 38  # characters that fit on a telephone; a longer block scrolls and must be reachable by keyboard
@@ -72,9 +79,13 @@ class Renderer(IPythonRenderer):
         return self.marked(equation(rf"\begin{{{name}}}{body}\end{{{name}}}"))
 
     def _embed_image_or_attachment(self, src: str) -> str:
-        """One that is not there stays an address, which leaves a note; nbconvert raises."""
-        name = src.removeprefix("attachment:")
-        return super()._embed_image_or_attachment(src) if src == name or name in self.attachments else src
+        """An address stays one until what the author wrote is cleaned."""
+        return src
+
+    def block_code(self, code: str, info: str | None = None) -> str:
+        """Code in a language that nobody colours stands as it is; nbconvert writes the language into it."""
+        made = super().block_code(code, info)
+        return made if 'class="highlight' in made else f"<pre><code>{escape(code)}</code></pre>\n"
 
 
 class PageExporter(HTMLExporter):
@@ -86,7 +97,8 @@ class PageExporter(HTMLExporter):
     def markdown2html(self, context: Any, source: str) -> str:
         renderer = Renderer(context.get("cell", {}).get("attachments", {}))
         html = MarkdownWithMath(renderer=renderer, inline=Inline(hard_wrap=False)).render(source)
-        return allowed(html, self.folder, renderer.equations)
+        attached = {unquote(name): kinds for name, kinds in renderer.attachments.items()}
+        return allowed(html, self.folder, renderer.equations, attached)
 
 
 def render(notebook: NotebookNode, head: Head, ids: set[str], folder: Path | None = None) -> str:
@@ -99,7 +111,6 @@ def render(notebook: NotebookNode, head: Head, ids: set[str], folder: Path | Non
     exporter.display_data_priority = list(SHOWN)
     exporter.register_filter("mathml", lambda tex: allowed_equation(equation(tex)))
     exporter.register_filter("allowed", lambda html: allowed(html, folder))
-    exporter.register_filter("webp", webp)
     resources = {
         "page": head,
         "css": CSS,
@@ -139,7 +150,7 @@ def environment() -> Environment:
 
 def prepared(notebook: NotebookNode, ids: set[str]) -> NotebookNode:
     """A copy in which each cell says under ``report`` what the template needs."""
-    notebook = copy.deepcopy(notebook)
+    notebook = from_dict(whole_letters(notebook))
     notebook.metadata.pop("widgets", None)
     seen: set[str] = set()
     for index, cell in enumerate(notebook.cells):
@@ -156,21 +167,62 @@ def prepared(notebook: NotebookNode, ids: set[str]) -> NotebookNode:
         seen.update(badges)
         if cell.cell_type == "code":
             cell.outputs = [shown for shown in map(plain, cell.outputs) if shown]
-    notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+    notebook.cells = [cell for cell in notebook.cells if cell.source.strip() or cell.get("outputs")]
     return notebook
+
+
+def whole_letters(value: Any) -> Any:
+    """A copy without halves of surrogate pairs, which JSON can hold and no file."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {name: whole_letters(one) for name, one in value.items()}
+    return [whole_letters(one) for one in value] if isinstance(value, list) else value
 
 
 def plain(output: NotebookNode) -> NotebookNode | None:
     """The output without terminal colours and overwritten lines; None if it holds nothing a page can show."""
+    output = NotebookNode(output)
     if output.output_type == "stream":
-        lines = strip_ansi(output.text).split("\n")
+        lines = printable(output.text).split("\n")
         output.text = "\n".join(last_state(line) for line in lines)
         return output if output.text.strip() else None
     if output.output_type == "error":
-        output.traceback = [strip_ansi(line) for line in output.traceback]
+        output.traceback = [printable(line) for line in output.traceback or [f"{output.ename}: {output.evalue}"]]
         return output
-    output.data = {mime: value for mime, value in output.data.items() if mime in SHOWN}
-    return output if output.data else None
+    found = {mime: shown for mime, value in output.data.items() if (shown := showable(mime, value)) is not None}
+    if "text/html" in found and len(found) > 1 and not says_something(allowed(found["text/html"])):
+        del found["text/html"]  # a script alone, and a picture beside it
+    unknown = [mime for mime in output.data if mime not in found and not mime.startswith(OWN_KINDS)]
+    if not found and unknown:
+        found["text/html"] = f"<p><em>Left out of this page: {escape(', '.join(unknown))}.</em></p>"
+    output.data = found
+    return output if found else None
+
+
+def showable(mime: str, value: Any) -> Any | None:
+    """What a page shows of one kind of an output; None if it shows nothing of it."""
+    if mime in PICTURES_OF_POINTS:
+        return picture_address(mime, value) if isinstance(value, str) else None
+    if mime not in SHOWN or not isinstance(value, str):
+        return None
+    if mime == "text/plain":
+        return printable(value)
+    if mime == "image/svg+xml" and "xmlns" not in value:
+        return value.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return value
+
+
+def printable(text: str) -> str:
+    """A text without the commands of terminals: colours, links, bells."""
+    return CONTROLS.sub("", strip_ansi(TITLES.sub("", text)))
+
+
+def says_something(html: str) -> bool:
+    soup = BeautifulSoup(html, "html.parser")
+    for remark in soup.select(".left-out"):
+        remark.decompose()
+    return bool(soup.get_text(strip=True) or soup.find(["img", "table", "hr"]))
 
 
 def finish(body: str) -> str:
@@ -184,14 +236,28 @@ def finish(body: str) -> str:
         if len(lines) > LONG_LOG or max(map(len, lines), default=0) > LONG_LINE:
             block["tabindex"] = "0"
     order_headings(soup)
+    lead_somewhere(soup)
     return str(soup)
+
+
+def lead_somewhere(soup: BeautifulSoup) -> None:
+    """Links of notebooks as JupyterLab knows them: to headings by their words, to other notebooks by their files."""
+    ids = {str(tag["id"]).casefold(): str(tag["id"]) for tag in soup.find_all(id=True)}
+    for link in soup.select("main a[href]"):
+        href = str(link["href"])
+        if href.startswith("#") and (known := ids.get(unquote(href[1:]).casefold())):
+            link["href"] = f"#{known}"
+        elif re.fullmatch(r"[\w-]+\.ipynb(#.*)?", href):
+            link["href"] = href.replace(".ipynb", ".html", 1)
 
 
 def remove_loads(soup: BeautifulSoup) -> None:
     """Leave nothing that a browser would fetch or run: the page works offline, now and in ten years."""
     # The styles are those of pandas and pygments, which know no dark scheme.
-    for tag in soup.select("script, link, iframe, object, embed, base, body style"):
+    for tag in soup.select("script, link, iframe, object, embed, base, body style, body meta, form, main input"):
         tag.decompose()
+    for tag in soup.find_all(lambda tag: any(name.startswith("on") for name in tag.attrs)):
+        tag.attrs = {name: value for name, value in tag.attrs.items() if not name.startswith("on")}
     for tag in soup.find_all(src=re.compile(r"^(?!data:)")):
         link = soup.new_tag("a", href=tag["src"])
         link.string = tag.get("alt") or tag["src"]
