@@ -19,9 +19,15 @@ export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 # Known variables, from the environment too, and all that stand on the command line: the report refuses what it does
 # not know.
 KNOWN := PROFILE NB DATA_DIR FACES SEED JOBS SPLIT CHANGES FORCE
-GIVEN = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
-quoted = '$(subst ','\'',$(1))'
-ARGUMENTS = $(foreach name,$(sort $(KNOWN) $(GIVEN)),$(call quoted,$(name)=$($(name))))
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+# What is given holds as it was written: make would expand a $ in it, here and in what it exports, and run a $(shell).
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name)))$(eval export $(name)))
+define newline
+
+
+endef
+quoted = '$(subst $(newline),'$$'\n'',$(subst ','\'',$(1)))'
+ARGUMENTS = $(foreach name,$(sort $(KNOWN) $(GIVEN)),$(call quoted,$(name)=$(value $(name))))
 
 .PHONY: help report seeds verify publish submit compare bench test test-slow lab data clean lock
 
@@ -43,16 +49,15 @@ verify: $(READY) ## run the notebooks again and compare every number with report
 publish: $(READY) ## put the finished report of PROFILE into reports/published/
 	@$(PY) -m lab_utils.report publish $(ARGUMENTS)
 
-submit: KNOWN += NAME
+# NAME, A and B count on the command line alone: in an environment they mean something else (NAME, the machine).
 submit: $(READY) ## pack the report of PROFILE into one file to hand in under your NAME
 	@$(PY) -m lab_utils.report submit $(ARGUMENTS)
 
-compare: KNOWN += A B
 compare: $(READY) ## say what differs between the reports in folders A and B, and why
 	@$(PY) -m lab_utils.report compare $(ARGUMENTS)
 
 bench: $(READY) ## measure speed, time to quality and memory against the usual loops (PARTS="speed quality memory")
-	@$(PY) -m benchmarks $(PARTS) --data-dir "$(DATA_DIR)"
+	@$(PY) -m benchmarks $(PARTS) --data-dir $(call quoted,$(value DATA_DIR))
 
 test: $(READY) ## run the checks that matter, ten minutes on two cores
 	@$(PY) -m pytest -m "not slow" $(PYTEST)
@@ -61,7 +66,8 @@ test-slow: $(READY) ## run all the others
 	@$(PY) -m pytest -m slow $(PYTEST)
 
 lab: $(READY) ## open JupyterLab with a kernel that finds lab_utils
-	@DATA_DIR="$(if $(DATA_DIR),$(abspath $(DATA_DIR)))" $(PY) -m jupyterlab --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks
+	@dir=$(call quoted,$(value DATA_DIR)); [[ -z $$dir || $$dir = /* ]] || dir="$$PWD/$$dir"; \
+	DATA_DIR="$$dir" $(PY) -m jupyterlab --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks
 
 data: $(READY) ## fetch the data now, so that later runs need no network
 	@$(PY) -m lab_utils.report data $(ARGUMENTS)

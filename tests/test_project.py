@@ -119,12 +119,59 @@ def test_make_report_refuses_in_one_line(assignment, says):
     assert ours[0].startswith(says)
 
 
-@pytest.mark.parametrize("value", ['{"steps": 10}', "/x/my data", "it's", '"', "a;b", "$$HOME", "", "ü * ?"])
-def test_what_stands_on_the_command_line_arrives_as_it_was_written(value, tmp_path):
-    echo = tmp_path / "echo.py"
-    echo.write_text("import sys; print(sys.argv[1:])")
-    done = make("-s", f"PY={sys.executable} {echo}", "report", f"DATA_DIR={value}", f"CHANGES={value}")
+AS_WRITTEN = [
+    '{"steps": 10}', "/x/my data", "it's", '"', "a;b", "$$HOME", "", "ü * ?", "Ke$ha", "A$AP Rocky", "/tmp/my $x dir",
+    "a # b", "back\\slash\\", "a, b) (c", "$(NAME) ${A}", "$(unclosed", "two\nlines", "`id`", "%~!",
+]  # fmt: skip
+
+
+@pytest.fixture
+def echo(tmp_path):
+    """An argument of make in whose place of Python stands what prints its arguments and DATA_DIR."""
+    script = tmp_path / "echo.py"
+    script.write_text("import os, sys; print([*sys.argv[1:], 'environment ' + os.environ.get('DATA_DIR', '')])")
+    return f"PY={sys.executable} {script}"
+
+
+@pytest.mark.parametrize("value", AS_WRITTEN)
+def test_what_stands_on_the_command_line_arrives_as_it_was_written(value, echo):
+    arrived = ast.literal_eval(make("-s", echo, "report", f"DATA_DIR={value}", f"CHANGES={value}").stdout)
+    assert {f"DATA_DIR={value}", f"CHANGES={value}", f"environment {value}", "PROFILE="} <= {*arrived}
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ("seeds", ["GRID"]), ("verify", ["DATA_DIR"]), ("publish", ["PROFILE"]), ("data", ["DATA_DIR"]),
+        ("submit", ["NAME"]), ("compare", ["A", "B"]),
+    ],
+)  # fmt: skip
+def test_to_every_target(target, names, echo):
+    value = "it's 'A$AP # \\ $(x'\nü"
+    arrived = ast.literal_eval(make("-s", echo, target, *(f"{name}={value}" for name in names)).stdout)
+    assert {f"{name}={value}" for name in names} <= {*arrived}
+
+
+@pytest.mark.parametrize("target", ["bench", "lab"])
+@pytest.mark.parametrize("value", ["/tmp/my $x dir", "it's", ""])
+def test_the_folder_of_the_data_too(target, value, echo):
+    done = make("-s", echo, target, f"DATA_DIR={value}")
     arrived = ast.literal_eval(done.stdout)
-    for name in ("DATA_DIR", "CHANGES"):
-        assert f"{name}={value.replace('$$', '$')}" in arrived
-    assert "PROFILE=" in arrived
+    told = arrived[-1].removeprefix("environment ") if target == "lab" else arrived[arrived.index("--data-dir") + 1]
+    assert told == (str(ROOT / value) if target == "lab" and value else value)
+
+
+def test_nothing_that_is_given_is_run(echo, tmp_path):
+    value = f"$(shell touch {tmp_path / 'ran'})"
+    arrived = ast.literal_eval(make("-s", echo, "submit", f"NAME={value}", f"DATA_DIR={value}").stdout)
+    assert {f"NAME={value}", f"DATA_DIR={value}"} <= {*arrived}
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_environment_gives_what_a_report_is_made_of_and_no_name(echo, monkeypatch):
+    for name in ("NAME", "A", "B", "DATA_DIR"):
+        monkeypatch.setenv(name, "my $x")
+    for target in ("submit", "compare"):
+        arrived = ast.literal_eval(make("-s", echo, target).stdout)
+        assert "DATA_DIR=my $x" in arrived
+        assert not any(argument.startswith(("NAME=", "A=", "B=")) for argument in arrived)
