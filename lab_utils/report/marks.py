@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,4 +105,5 @@ def in_words(deliverable: Deliverable, record: Record) -> str:
 def plain(text: str) -> str:
     """A text that no spreadsheet takes for a formula, on one line."""
     text = " ".join(text.split())
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    seen = next((c for c in text if unicodedata.category(c)[0] not in "CZ"), "")  # the first that is not invisible
+    return f"'{text}" if unicodedata.normalize("NFKC", seen).startswith(("=", "+", "-", "@")) else text
