@@ -4,17 +4,21 @@
 import csv
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import pytest
-from test_verify import LABS, at, command, published  # noqa: F401
+from test_verify import LABS, at, change, command, published  # noqa: F401
 
-from lab_utils.config import LabError
+from lab_utils.config import ROOT, LabError
 from lab_utils.labs import LABS as REAL
 from lab_utils.labs.spec import DELIVERED, FAILED, WEAK, Check, Deliverable
 from lab_utils.report import index
 from lab_utils.report.__main__ import main
+from lab_utils.report.compare import metrics_apart
 from lab_utils.report.marks import BOM, plain
 from lab_utils.report.submit import file_name
 from tests.conftest import one_line
@@ -58,6 +62,17 @@ def test_no_cell_is_taken_for_a_formula():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("before", ["", "\u200b", "\ufeff", "\x00", "\t", "\r\n", "\x1b", "\u00ad", "\u202e", "\u3000"])
+@pytest.mark.parametrize("sign", "=+-@＝＋－＠﹢﹣﹦﹫")
+def test_nor_is_one_that_begins_with_what_is_not_seen_or_is_wide(before, sign):
+    assert plain(f"{before}{sign}1").startswith("'")
+    assert not plain(f"{before}a{sign}1").startswith("'")
+
+
+def test_a_cell_of_nothing_stays_empty():
+    assert [plain(""), plain(" "), plain("\u200b")] == ["", "", "\u200b"]
+
+
 # Names
 
 
@@ -71,7 +86,22 @@ def test_no_cell_is_taken_for_a_formula():
         ("../../etc/passwd", "etc-passwd"),
         ("a\x00b\nc\u202ed", "a-b-c-d"),
         ("CON", "CON-"),
-        ("com1.txt", "com1.txt-"),
+        ("com1.txt", "com1-.txt"),  # Windows looks at what stands before the first dot
+        ("COM¹", "COM¹-"),
+        ("lpt³.x.y", "lpt³-.x.y"),
+        ("conin$", "conin$-"),
+        ("CONOUT$", "CONOUT$-"),
+        ("Con Nor", "Con-Nor"),
+        ("Connor", "Connor"),
+        ("Ke$ha", "Ke$ha"),
+        ("علی\u200cرضا", "علیرضا"),
+        ("क्\u200dष", "क्ष"),
+        ("Donau\u00addampf", "Donaudampf"),
+        ("\u200fדוד\u200f", "דוד"),
+        ("\U000323b0", "\U000323b0"),  # assigned later than this Python knows
+        ("\ue000", "\ue000"),
+        ("Jos\udce9", "José"),
+        ("\udce9\udc85\udc00", "é-\ufffd"),
         ("-rf", "rf"),
         (".hidden", "hidden"),
         ("e\u0301", "é"),
@@ -82,7 +112,8 @@ def test_any_name_gives_a_file_name_that_stays_in_its_folder(name, file):
 
 
 def test_a_long_name_is_cut_between_characters_and_one_of_nothing_is_refused():
-    assert len(file_name("名" * 500).encode()) <= 120
+    assert file_name("名" * 500) == "名" * 40
+    assert file_name("a" * 118 + ". . b") == file_name("a" * 118 + "-- b") == "a" * 118
     with pytest.raises(LabError, match="NAME") as error:
         file_name("../..")
     assert "\n" not in str(error.value)
@@ -122,6 +153,86 @@ def test_an_incomplete_report_is_handed_in_and_names_what_is_missing(at, capsys)
         assert f"missing: {words}" in said
     with zipfile.ZipFile(at / "reports/Ada-quick.zip") as packed:
         assert "- toy.2, of notebook 01" in packed.read("Ada-quick/handed-in.txt").decode()
+
+
+def test_what_was_removed_or_altered_is_named_and_what_is_not_of_the_report_left_out(at, capsys):
+    quick = at / "reports/quick"
+    removed = ["figures/01_good/toy.1.png", "html/02_other.html", "marks.csv"]
+    for file in removed:
+        (quick / file).unlink()
+    (quick / "metrics/01_good.json").write_text("{}")
+    (quick / "html/stray.html").write_text("mine")
+    assert command(at, "submit", "NAME=Ada") == 0
+    said = capsys.readouterr().out
+    for line in (
+        *(f"missing: {file}" for file in removed),
+        "altered: metrics/01_good.json",
+        "left out, not of this report: html/stray.html",
+    ):
+        assert f"{line}\n" in said
+    with zipfile.ZipFile(at / "reports/Ada-quick.zip") as packed:
+        names = {name.partition("/")[2] for name in packed.namelist()}
+        top = packed.read("Ada-quick/handed-in.txt").decode()
+    assert {"metrics/01_good.json", "manifest.json"} <= names
+    assert "html/stray.html" not in names
+    assert "Nothing is missing" not in top
+    assert "Missing:\n- figures/01_good/toy.1.png\n- html/02_other.html\n- marks.csv\nAltered:\n- metrics/01" in top
+
+
+def test_a_page_that_the_record_does_not_name_is_missing(at, capsys):
+    change(at / "reports/quick/manifest.json", lambda content: content["files"].pop("html/01_good.html"))
+    assert command(at, "submit", "NAME=Ada") == 0
+    assert "missing: html/01_good.html" in capsys.readouterr().out
+
+
+def test_a_file_that_is_replaced_is_said_to_be(at, capsys):
+    assert command(at, "submit", "NAME=Ada Lovelace") == 0
+    assert "earlier" not in capsys.readouterr().out
+    assert command(at, "submit", "NAME=Ada/Lovelace") == 0
+    assert "in place of an earlier file of this name" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Ada\nNothing is missing.", "Ada Nothing is missing."),
+        ("Ada\u2028\x85\x1b[2J\rB", "Ada [2J B"),
+        ("Jos\udce9", "José"),
+        ("علی\u200cرضا", "علی\u200cرضا"),
+    ],
+)
+def test_a_name_is_one_line_of_what_lies_on_top(at, name, written):
+    assert command(at, "submit", f"NAME={name}") == 0
+    (target,) = (at / "reports").glob("*.zip")
+    with zipfile.ZipFile(target) as packed:
+        top = packed.read(f"{target.stem}/handed-in.txt").decode()
+    assert top.splitlines()[:2] == [f"Handed in by: {written}", "Profile: quick"]
+
+
+def test_a_name_can_be_said_on_a_terminal_of_few_letters(at):
+    named = at / "李"
+    shutil.copytree(at / "reports/quick", named)
+    arguments = [sys.executable, "-m", "lab_utils.report", "compare", f"A={named}", f"B={named}"]
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"A: {at}/\\u674e\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["NAME=Ada", "FOO=1"], "there is no 'FOO'"),
+        (["NAME=Ada", "bar"], "'bar' is not NAME=VALUE"),
+        (["NAME=Ada", "NAME"], "'NAME' is not NAME=VALUE"),
+        (["NAM=Ada"], "did you mean NAME?"),
+        (["NAME=Ada", "A=x"], "there is no 'A'"),
+    ],
+)
+def test_a_word_that_submit_does_not_know_is_refused(at, capsys, arguments, says):
+    assert command(at, "submit", *arguments) == 2
+    one_line(capsys.readouterr(), says)
+    assert not list((at / "reports").glob("*.zip"))
 
 
 @pytest.mark.parametrize(
@@ -199,11 +310,89 @@ def test_what_is_no_report_is_one_line(folders, says, capsys):
     one_line(capsys.readouterr(), says)
 
 
-def test_a_damaged_record_is_one_line(at, capsys):
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{", "[]", "null", "{}", '{"metrics": []}', '{"metrics": null}', '{"metrics": {"a": 1}}',
+        '{"metrics": {"a": {"n": 3}}}', '{"metrics": {"a": {"value": "1.5"}}}', '{"metrics": {"a": {"value": true}}}',
+        '{"metrics": {"a": {"value": NaN}}}', '{"metrics": {"a": {"value": 1e999}}}',
+        '{"metrics": {"a": {"value": 1, "n": "many"}}}', '{"metrics": {"a": {"value": 1%s}}}' % ("0" * 400),
+    ],
+)  # fmt: skip
+def test_damaged_metrics_are_one_line(at, capsys, content):
     quick = at / "reports/quick"
-    (quick / "metrics/01_good.json").write_text("{")
+    (quick / "metrics/01_good.json").write_text(content)
     assert compared(quick, quick) == 2
     one_line(capsys.readouterr(), "is damaged")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "null", "3", '{"format": 4, "notebooks": []}', "\xff"])
+def test_a_damaged_record_is_one_line(at, capsys, content):
+    quick = at / "reports/quick"
+    (quick / "manifest.json").write_bytes(content.encode("latin-1"))
+    assert compared(quick, quick) == 2
+    one_line(capsys.readouterr(), "is damaged")
+    assert command(at, "submit", "NAME=Ada") == 2
+    one_line(capsys.readouterr(), "is damaged")
+
+
+@pytest.mark.parametrize(("version", "says"), [(3, "of an older version"), (None, "of an older"), (5, "of a newer")])
+def test_a_report_of_another_version_must_be_run_again(at, capsys, version, says):
+    quick = at / "reports/quick"
+    change(quick / "manifest.json", lambda content: content.update(format=version))
+    assert compared(quick, quick) == 2
+    one_line(capsys.readouterr(), says)
+    assert command(at, "submit", "NAME=Ada") == 2
+    one_line(capsys.readouterr(), says)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"), [("FOO=1", "there is no 'FOO'"), ("bar", "'bar' is not"), ("NAME=Ada", "there is no 'NAME'")]
+)
+def test_a_word_that_compare_does_not_know_is_refused(at, capsys, more, says):
+    quick = at / "reports/quick"
+    assert main(["compare", f"A={quick}", f"B={quick}", more]) == 2
+    one_line(capsys.readouterr(), says)
+    assert main(["compare", f"A={quick}", f"B={quick}", "PROFILE=", "SEED=", "PY=python"]) == 0  # as make does
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ({"value": 1.5, "n": 1200}, {"value": 1.5}, "a: of 1,200 images in A, B does not say"),
+        ({"value": 1.5}, {"value": 1.5, "n": 1200}, "a: of 1,200 images in B, A does not say"),
+        ({"value": 1.5, "n": 1200}, {"value": 1.5, "n": 600}, "a: of 1,200 and 600 images"),
+        ({"value": 50}, {"value": 50.00000005}, "a: 50, 50.00000005 (+1e−07 %)"),
+        ({"value": 9.9996}, {"value": 10.0}, "a: 9.9996, 10.0 (+0.004 %)"),
+        ({"value": 50.0}, {"value": 50.1}, "a: 50.00, 50.10 (+0.2 %)"),
+        ({"value": -2.0}, {"value": -3.0}, "a: -2.000, -3.000 (−50.0 %)"),
+        ({"value": 2**60}, {"value": 2**60 + 1}, f"a: {2**60}, {2**60 + 1}"),
+        ({"value": None}, {"value": 1.5}, "a: not finite, 1.500"),
+        ({"value": 0.0}, {"value": 1.5}, "a: 0.000, 1.500"),
+    ],
+)
+def test_two_values_are_told_apart(old, new, line):
+    (found,) = metrics_apart({"a": old}, {"a": new})
+    assert found == line
+
+
+def test_what_one_report_does_not_state_is_said_to_be_so(at, capsys):
+    quick, other = at / "reports/quick", at / "other"
+    shutil.copytree(quick, other)
+    change(other / "metrics/01_good.json", lambda content: content["metrics"]["a.loss"].update(value=1.8))
+
+    def forget(content):
+        del content["notebooks"]["01_good"]["provenance"]["threads"]
+        del content["notebooks"]["01_good"]["depends"]["parameters"]["SEED"]
+
+    change(other / "manifest.json", forget)
+    assert compared(quick, other) == 1
+    said = capsys.readouterr().out
+    assert "because: threads is 2 in A, not stated in B" in said
+    assert "because: SEED is not stated" in said
+    assert "None" not in said
+    assert compared(other, quick) == 1
+    assert "because: threads is not stated in A, 2 in B" in capsys.readouterr().out
 
 
 def test_a_metric_of_digits_is_not_of_other_data_because_the_faces_are():

@@ -69,4 +69,5 @@ def main(
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like Ctrl-C, with its kernels
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name or folder in letters that a terminal may not have
     sys.exit(main(sys.argv[1:]))

@@ -1,5 +1,6 @@
 """Says what two reports have in common and what not, and why: any two, finished or not, published or not."""
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from lab_utils.config import LabError
 from lab_utils.files import read_json
 from lab_utils.report import depends
-from lab_utils.report.record import Manifest, read_manifest
+from lab_utils.report.record import Manifest, read_report
 from lab_utils.words import number
 
 SHOWN = 20  # lines about the metrics of a notebook; the others are counted
@@ -36,10 +37,7 @@ def opened(folder: Path) -> Manifest:
         raise LabError(
             f"{folder}: there is no such directory; give two folders that hold an index.html, as in A=reports/quick"
         )
-    manifest = read_manifest(folder)
-    if not manifest.notebooks:
-        raise LabError(f"{folder}: it holds no report; give a folder that holds a manifest.json, as in A=reports/quick")
-    return manifest
+    return read_report(folder, "give a folder that holds a manifest.json, as in A=reports/quick")
 
 
 def differences(name: str, a: Path, first: Manifest, b: Path, second: Manifest) -> list[str]:
@@ -58,11 +56,27 @@ def metrics_of(folder: Path, name: str) -> Mapping[str, Any]:
     """The metrics of a notebook. LabError if their file is not there or damaged."""
     path = folder / "metrics" / f"{name}.json"
     try:
-        return read_json(path)["metrics"]
+        found = read_json(path)["metrics"]
     except FileNotFoundError:
         raise LabError(f"{path} is not there: run the report again") from None
     except (ValueError, KeyError, TypeError):
-        raise LabError(f"{path} is damaged: run the report again") from None
+        found = None
+    if not isinstance(found, dict) or not all(map(is_metric, found.values())):
+        raise LabError(f"{path} is damaged: run the report again")
+    return found
+
+
+def is_metric(entry: Any) -> bool:
+    """Whether an entry of a metrics file has a value, which is a finite number or none, and a count if it has one."""
+    if not isinstance(entry, dict) or "value" not in entry:
+        return False
+    return all(entry.get(what) is None or is_finite(entry[what]) for what in ("value", "n"))
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number that a float can hold; JSON may have others."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max
 
 
 def metrics_apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
@@ -73,15 +87,31 @@ def metrics_apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[s
         if old is None or new is None:
             lines.append(f"{name}: only in {'B' if old is None else 'A'}")
         elif old["value"] != new["value"]:
-            lines.append(f"{name}: {number(old['value'])}, {number(new['value'])}{apart(old['value'], new['value'])}")
+            lines.append(f"{name}: {both(old['value'], new['value'])}{apart(old['value'], new['value'])}")
         elif old.get("n") != new.get("n"):
-            lines.append(f"{name}: of {number(old.get('n'))} and {number(new.get('n'))} images")
+            lines.append(f"{name}: {counted(old.get('n'), new.get('n'))}")
     return [*lines[:SHOWN], *([f"and {len(lines) - SHOWN} more metrics"] if len(lines) > SHOWN else [])]
 
 
+def both(old: float | None, new: float | None) -> str:
+    """Two values that are not equal, with all their digits if they would look alike."""
+    texts = number(old), number(new)
+    if None not in (old, new) and float(texts[0].replace(",", "")) == float(texts[1].replace(",", "")):
+        texts = repr(old), repr(new)
+    return ", ".join(texts)
+
+
 def apart(old: float | None, new: float | None) -> str:
-    """By how much a value is another, as in `` (+1.2 %)``."""
-    return f" ({100 * (new - old) / abs(old):+.1f} %)".replace("-", "−") if old and new is not None else ""
+    """By how much a value is another, as in `` (+1.2 %)``, and never 0.0 %."""
+    percent = 100 * ((float(new) - float(old)) / abs(float(old))) if old and new is not None else 0
+    return f" ({percent:{'+.1f' if abs(percent) >= 0.05 else '+.1g'}} %)".replace("-", "−") if percent else ""
+
+
+def counted(old: int | None, new: int | None) -> str:
+    """Of how many images two equal values are, where that is not the same."""
+    if old is None or new is None:
+        return f"of {number(new if old is None else old)} images in {'B, A' if old is None else 'A, B'} does not say"
+    return f"of {number(old)} and {number(new)} images"
 
 
 def figures_apart(name: str, first: Manifest, second: Manifest) -> list[str]:
@@ -95,5 +125,9 @@ def figures_apart(name: str, first: Manifest, second: Manifest) -> list[str]:
 def causes(first: Any, second: Any) -> list[str]:
     """Everything that decides the numbers of two runs of a notebook and is not the same."""
     facts = [{what: run.provenance.get(what) for what in STATED} for run in (first, second)]
-    found = [f"{what} is {old} in A, {new} in B" for what, old, new in depends.differing(*facts)]
+    found = [f"{what} is {stated(old)} in A, {stated(new)} in B" for what, old, new in depends.differing(*facts)]
     return (found + depends.changes(first.depends, second.depends)) or ["nothing that is recorded"]
+
+
+def stated(fact: Any) -> str:
+    return "not stated" if fact is None else str(fact)

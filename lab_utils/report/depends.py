@@ -66,7 +66,9 @@ def changes(before: Depends, now: Depends) -> list[str]:
     """What of two states differs, in words."""
     found = ["its code cells changed"] if before.code != now.code else []
     given = differing(before.parameters, now.parameters)
-    found += [f"{name} is {value!r}" for name, _, value in given if name != "CHANGES"]  # settings are named below
+    found += [  # settings are named below
+        f"{name} is {'not stated' if value is None else repr(value)}" for name, _, value in given if name != "CHANGES"
+    ]
     settings = differing(before.settings, now.settings)
     found += at_most_named([f"{name} is {as_written(new)}, was {as_written(old)}" for name, old, new in settings])
     if names := [name for name, _, _ in differing(before.modules, now.modules)]:

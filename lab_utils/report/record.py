@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from lab_utils.config import LabError
-from lab_utils.files import read_json, sha256, to_json, write_whole
+from lab_utils.files import read_json, sha256, shown, to_json, write_whole
 
 FORMAT = 4  # of the manifest; what an earlier version of this package left is run again
 
@@ -149,14 +149,42 @@ class Plan:
 
 def read_manifest(folder: Path) -> Manifest:
     """The record of earlier runs in a profile's folder, empty if there is none. LabError if it is damaged."""
-    path = folder / "manifest.json"
-    try:
-        content = read_json(path)
-        return Manifest.model_validate(content) if content.get("format") == FORMAT else Manifest()
-    except FileNotFoundError:
+    content = stored(folder)
+    if content.get("format") != FORMAT:
         return Manifest()
-    except ValueError:  # no JSON, or other fields than these
-        raise LabError(f"{path} is damaged: remove the folder {folder} and run again") from None
+    try:
+        return Manifest.model_validate(content)
+    except ValueError:  # other fields than these
+        raise damaged(folder) from None
+
+
+def read_report(folder: Path, hint: str) -> Manifest:
+    """The record of a folder that must hold a report. LabError, with what to do, if it holds none of this version."""
+    manifest = read_manifest(folder)
+    if manifest.notebooks:
+        return manifest
+    version = stored(folder).get("format", FORMAT)
+    if version != FORMAT:
+        which = "a newer" if isinstance(version, int) and version > FORMAT else "an older"
+        raise LabError(f"{shown(folder)}: its report is of {which} version of this package; run it again with this one")
+    raise LabError(f"{shown(folder)} holds no report: {hint}")
+
+
+def stored(folder: Path) -> dict[str, Any]:
+    """What ``manifest.json`` holds, of any version; nothing if it is not there. LabError if it is damaged."""
+    try:
+        content = read_json(folder / "manifest.json")
+    except FileNotFoundError:
+        return {}
+    except ValueError:  # no JSON
+        raise damaged(folder) from None
+    if not isinstance(content, dict):
+        raise damaged(folder)
+    return content
+
+
+def damaged(folder: Path) -> LabError:
+    return LabError(f"{folder / 'manifest.json'} is damaged: remove the folder {folder} and run again")
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -106,16 +106,7 @@ def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> 
 
 def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
     """Check the NAME=VALUE arguments; LabError says in one line what is wrong with the first that is."""
-    given = {}
-    known = list(Request.__dataclass_fields__)
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if not equals:
-            raise LabError(f"{argument!r} is not NAME=VALUE; NAME is one of {', '.join(known)}")
-        if name not in (*known, *MAKE_ONLY):
-            raise LabError(f"there is no {name!r}; {hint(name, known)}")
-        if value.strip() and name not in MAKE_ONLY:
-            given[name] = value.strip()
+    given: dict[str, Any] = assigned(arguments, list(Request.__dataclass_fields__))
     given["PROFILE"] = resolve_profile(given.get("PROFILE", "auto"))
     of_profile = {name: lab for name, lab in labs.items() if given["PROFILE"] in lab.profiles}
     given["NB"] = notebook_names(given["NB"], labs) if "NB" in given else tuple(of_profile or labs)
@@ -133,14 +124,28 @@ def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
     return request
 
 
+def assigned(arguments: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """The values of NAME=VALUE arguments by name, empty ones left out. LabError if a name is not known."""
+    given = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals:
+            raise LabError(f"{argument!r} is not NAME=VALUE; NAME is one of {', '.join(known)}")
+        if name not in (*known, *MAKE_ONLY):
+            raise LabError(f"there is no {name!r}; {hint(name, known)}")
+        if value.strip() and name not in MAKE_ONLY:
+            given[name] = value.strip()
+    return given
+
+
 def taken(arguments: Sequence[str], words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The values of some words, and the other arguments. LabError if one of the words is not given."""
-    own = [argument for argument in arguments if argument.partition("=")[0] in words]
-    given = dict(argument.split("=", 1) for argument in own if "=" in argument)
+    """The values of some words, and the other arguments. LabError if a word is not given, or another is not known."""
+    given = assigned(arguments, [*words, *Request.__dataclass_fields__])
     for word in words:
-        if not given.get(word, "").strip():
+        if word not in given:
             raise LabError(f"{word} is not given: {EXAMPLES[word]}")
-    return given, [argument for argument in arguments if argument not in own]
+    others = [argument for argument in arguments if argument.partition("=")[0] not in words]
+    return {word: given[word] for word in words}, others
 
 
 def changes(text: str) -> dict[str, Any]:

@@ -3,36 +3,49 @@
 import re
 import unicodedata
 import zipfile
+from collections.abc import Mapping
+from pathlib import Path
 
 from lab_utils.config import LabError
 from lab_utils.files import locked, shown, whole
-from lab_utils.report.record import Manifest, read_manifest
+from lab_utils.report.record import Manifest, altered, read_report
 from lab_utils.report.request import Places
 
 HANDED_IN = ("index.html", "marks.csv", "seeds.json", "manifest.json", "html/*.html", "metrics/*.json")
 LONGEST = 120  # bytes of a name; file systems allow 255, with what stands around it
+UNWRITTEN = {"Zs", "Zl", "Zp", "Cc", "Cf"}  # kinds of characters that show nothing
 WHEN = (1980, 1, 1, 0, 0, 0)  # of every file in it, so that equal reports give equal files
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names that Windows refuses
+RESERVED = re.compile(r"^(con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[\d¹²³])(?=\.|$)", re.IGNORECASE)  # on Windows
+JOINERS = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u200e\u200f\u2060\ufeff"))  # within words, and not to be seen
 
 
 def submit(name: str, places: Places) -> int:
     """Write ``<name>-<profile>.zip`` beside the profile's folder; the exit code. LabError if there is no report."""
-    folder = places.folder
+    folder, name = places.folder, on_one_line(name)
     with locked(folder):
-        manifest = read_manifest(folder)
-        if not manifest.notebooks:
-            raise LabError(f"{shown(folder)} holds no report: make report PROFILE={folder.name}")
+        manifest = read_report(folder, f"make report PROFILE={folder.name}")
         stem = f"{file_name(name)}-{folder.name}"
         target = folder.parent / f"{stem}.zip"
-        lacks = missing(manifest, places)
+        there = files_in(folder)
+        kept = [file for file in there if file == "manifest.json" or file in manifest.files]
+        trouble = {"missing": missing(manifest, places), "altered": touched(manifest, places)}
+        replaced = target.exists()
         with whole(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
-            add(packed, f"{stem}/handed-in.txt", cover(name, folder.name, lacks).encode())
-            for path in sorted(path for kind in HANDED_IN for path in folder.glob(kind)):
-                add(packed, f"{stem}/{path.relative_to(folder).as_posix()}", path.read_bytes())
-    for line in lacks:
-        print(f"missing: {line}")
-    print(f"to hand in: {shown(target)}, {target.stat().st_size / 1e6:.1f} MB; open its index.html")
+            add(packed, f"{stem}/handed-in.txt", cover(name, folder.name, trouble).encode())
+            for file in kept:
+                add(packed, f"{stem}/{file}", (folder / file).read_bytes())
+    for what, files in (trouble | {"left out, not of this report": [f for f in there if f not in kept]}).items():
+        for file in files:
+            print(f"{what}: {file}")
+    earlier = ", in place of an earlier file of this name" if replaced else ""
+    print(f"to hand in: {shown(target)}, {target.stat().st_size / 1e6:.1f} MB{earlier}; open its index.html")
     return 0
+
+
+def files_in(folder: Path) -> list[str]:
+    """The files of a folder that may be handed in."""
+    found = (path for kind in HANDED_IN for path in folder.glob(kind) if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def add(packed: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -41,21 +54,33 @@ def add(packed: zipfile.ZipFile, name: str, content: bytes) -> None:
     packed.writestr(entry, content, zipfile.ZIP_DEFLATED)
 
 
+def on_one_line(name: str) -> str:
+    """A person's name as they wrote it, in characters that UTF-8 has and without any that break a line."""
+    text = "".join(map(encodable, name))
+    return " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())
+
+
+def encodable(c: str) -> str:
+    """A character that UTF-8 has: a byte of the command line that was not UTF-8 is taken for Latin-1."""
+    if "\udc80" <= c <= "\udcff":  # by which Python stands for such a byte
+        return chr(ord(c) - 0xDC00)
+    return "\ufffd" if unicodedata.category(c) == "Cs" else c
+
+
 def file_name(name: str) -> str:
     """A person's name as a part of a file's name, on any system. LabError if nothing is left of it."""
-    written = unicodedata.normalize("NFC", name)
-    kept = "".join(" " if unicodedata.category(c)[0] in "ZC" or c in r'\/:*?"<>|' else c for c in written)
+    written = unicodedata.normalize("NFC", on_one_line(name).translate(JOINERS))
+    kept = "".join(" " if unicodedata.category(c) in UNWRITTEN or c in r'\/:*?"<>|' else c for c in written)
     kept = re.sub(r"\s+", "-", kept.strip()).strip(".-")
-    while len(kept.encode()) > LONGEST:
-        kept = kept[:-1]
+    kept = kept.encode()[:LONGEST].decode(errors="ignore").rstrip(".-")
     if not kept:
         raise LabError(f"NAME={name!r}: give the name to hand in under, as in NAME='Ada Lovelace'")
-    return f"{kept}-" if RESERVED.fullmatch(kept) else kept
+    return RESERVED.sub(r"\1-", kept)
 
 
 def missing(manifest: Manifest, places: Places) -> list[str]:
     """What a whole report has and this one has not, a line each."""
-    found = []
+    found = absent(manifest, places)
     for name, lab in places.labs.items():
         run = manifest.notebooks.get(name)
         if run is None:
@@ -69,8 +94,22 @@ def missing(manifest: Manifest, places: Places) -> list[str]:
     return found
 
 
-def cover(name: str, profile: str, lacks: list[str]) -> str:
-    """What lies on top: whose report it is and what is missing from it."""
+def absent(manifest: Manifest, places: Places) -> list[str]:
+    """The files that are not there: those that every report has, and those that this one vouches for."""
+    pages = [f"html/{name}.html" for name in manifest.notebooks]
+    metrics = [f"metrics/{name}.json" for name, run in manifest.notebooks.items() if run.status == "ok"]
+    unknown = {"index.html", "marks.csv", *pages, *metrics} - manifest.files.keys()
+    return sorted(unknown | {file for file in manifest.files if not (places.folder / file).is_file()})
+
+
+def touched(manifest: Manifest, places: Places) -> list[str]:
+    """The files that are there, and not as they were written."""
+    return [file for file in altered(places.folder, manifest) if (places.folder / file).is_file()]
+
+
+def cover(name: str, profile: str, trouble: Mapping[str, list[str]]) -> str:
+    """What lies on top: whose report it is, what is missing from it and what was altered."""
     lines = [f"Handed in by: {name}", f"Profile: {profile}", "Open index.html; no network is needed.", ""]
-    lines += ["Missing:", *(f"- {line}" for line in lacks)] if lacks else ["Nothing is missing."]
-    return "\n".join(lines) + "\n"
+    for what, found in trouble.items():
+        lines += [f"{what.capitalize()}:", *(f"- {line}" for line in found)] if found else []
+    return "\n".join(lines if any(trouble.values()) else [*lines, "Nothing is missing."]) + "\n"
