@@ -36,7 +36,8 @@ TEX_REPAIRS = (
     (rf"\\(mathscr|scr){END}", r"\\mathcal"),
     (rf"\\pmb{END}", r"\\boldsymbol"),
     (rf"\\mathnormal{END}", ""),
-    (r"\\(mathcal|mathbb|mathbf|mathrm)\s*([A-Za-z])(?![A-Za-z{])", r"\\\1{\2}"),
+    (r"\\(mathcal|mathbb|mathbf)\s*([A-Za-z])(?![A-Za-z{])", r"\\\1{\2}"),
+    (r"\\mathrm\s*\{\s*([A-Za-z])\s*\}", r"\\mathrm{{\1}}"),  # which the converter sets slanted without a second pair
     (rf"{SIZED}\s*<", r"\\\1\\langle "),
     (rf"{SIZED}\s*>", r"\\\1\\rangle "),
     (rf"\\[lr]?Vert{END}", r"\\|"),
@@ -47,6 +48,7 @@ TEX_REPAIRS = (
     (rf"\\rbrack{END}", r"]"),
     (rf"\\backslash{END}", r"\\setminus"),
     (rf"\\colon{END}", r"\\mathpunct{:}"),
+    (r":=", r"\\coloneqq "),
     (r"(?<=\d)\{,\}(?=\d)", r"\\mathord{,}"),  # which parts thousands
     (r"\\arg\s*\\(max|min)(?![A-Za-z])", r"\\operatorname*{arg\,\1}"),
 )
@@ -144,18 +146,18 @@ def unbalanced(tex: str) -> bool:
 
 
 def incomplete(tree: Element) -> bool:
-    """Whether a fraction, an index or an accent lacks one of its parts."""
-    return any(len(one) != CHILDREN.get(name_of(one), len(one)) for one in tree.iter())
+    """Whether a fraction, an index or an accent lacks one of its parts, or a brace was left that nothing opens."""
+    loose = any(text_of(one) in ("{", "}") for one in tree.iter(tag("mi")))
+    return loose or any(len(one) != CHILDREN.get(name_of(one), len(one)) for one in tree.iter())
 
 
 def faulty(one: Element) -> bool:
     """Whether this is TeX that is left, or something that MathML Core does not draw."""
     name, text = name_of(one), text_of(one)
-    if name in LEAVES and (len(one) or "\\" in text or "$" in text and name == "mtext"):
+    if name in LEAVES and (len(one) or "\\" in text or ("$" in text and name == "mtext")):
         return True
     return (
-        (name == "mi" and text in ("{", "}"))
-        or (name == "mn" and not all(c.isdecimal() or c == "." for c in text))  # a length, such as 2mm
+        (name == "mn" and not all(c.isdecimal() or c == "." for c in text))  # a length, such as 2mm
         or (one.get("fence") == "true" and text.isalnum())
         or one.get("linebreak") == "newline"
         or name in ("menclose", "merror", "mfenced")
@@ -191,6 +193,7 @@ def masked_text(text: str) -> str:
     for command, space in SPACES.items():
         text = text.replace(command, space)
     text = re.sub(r"\\([_%$#&{}])", lambda found: masked(found[1]), text)
+    text = re.sub(r"[{}]", "", text)
     return re.sub(r"[<>&%#$_^]", lambda found: masked(found[0]), text)
 
 
@@ -205,7 +208,8 @@ def unmasked(character: str) -> str:
 
 def large_operator(content: str) -> str:
     """What TeX is told to set as an operator: a name in upright letters, or a sign."""
-    if re.match(rf"\s*\\(mathrm|text|textrm|operatorname\*?){END}", content) and not re.search(r"\\math(?!rm)", content):
+    upright = re.match(rf"\s*\\(mathrm|text|textrm|operatorname\*?){END}", content)
+    if upright and not re.search(r"\\math(?!rm)", content):
         return rf"\operatorname*{{{content}}}"
     return rf"\mathop{{{content}*}}"
 
@@ -216,8 +220,8 @@ def operator(star: str, name: str) -> str:
     for command, space in SPACES.items():
         plain = plain.replace(command, space)
     plain = re.sub(rf"\\(mathrm|text|textrm|rm|operatorname\*?){END}\s*", "", plain)
+    plain = re.sub(r"\\arg\s*(?=\\)", "arg\u2009", plain)
     plain = re.sub(rf"\\(arg|max|min|sup|inf|lim|log|exp){END}\s*", r"\1", plain)
-    plain = re.sub(r"(?<=arg)(?=max|min)", "\u2009", plain)
     plain = re.sub(r"[{}]", "", plain) if "\\" not in plain else plain
     if re.fullmatch(r"[A-Za-z\s]+", plain):
         return rf"\operatorname{{{plain.strip()}{star}}}"
@@ -260,12 +264,10 @@ def repair_alphabet(one: Element) -> None:
 
     What is bold and has no bold form of its own, such as a plus, keeps the attribute: the style sheet sees to it.
     """
-    text, variant = text_of(one), one.get("mathvariant")
-    shifted = "".join(in_alphabet(character, variant) for character in text)
-    if one.tag == tag("mi") and len(text) > 1:  # the name of a function, which stays upright
-        shifted = text
-    one.text = shifted
-    if shifted != text or not variant.startswith("bold"):
+    text, variant = one.text or "", one.get("mathvariant")
+    named_function = one.tag != tag("mtext") and len(text) > 1 and text.isalpha()  # which stays upright
+    one.text = text if named_function else "".join(in_alphabet(character, variant) for character in text)
+    if named_function or one.text != text or not variant.startswith("bold"):
         del one.attrib["mathvariant"]
 
 
@@ -364,18 +366,18 @@ def limits_below(one: Element, block: bool) -> None:
     base = one[0]
     name = text_of(base).removesuffix("*") or text_of(base)
     below = {"msub": "munder", "msup": "mover", "msubsup": "munderover"}
-    beside = {under: script for script, under in below.items()}
     if base.tag != tag("mo"):
         return
     if name in LARGE:  # the browser itself sets these beside where it is short of height
-        if name_of(one) in beside and not block:
+        if name_of(one) not in below and not block:
             base.set("movablelimits", "false")  # for the author asked for it
         one.tag = tag(below.get(name_of(one), name_of(one)))
         base.text = name
     elif name in LIMITS or name != text_of(base):
         base.text = name
         base.attrib.pop("movablelimits", None)
-        one.tag = tag(below.get(name_of(one), name_of(one)) if block else beside.get(name_of(one), name_of(one)))
+        if block:
+            one.tag = tag(below.get(name_of(one), name_of(one)))
 
 
 def primes_beside(one: Element) -> None:
