@@ -37,7 +37,6 @@ TEX_REPAIRS = (
     (rf"\\pmb{END}", r"\\boldsymbol"),
     (rf"\\mathnormal{END}", ""),
     (r"\\(mathcal|mathbb|mathbf)\s*([A-Za-z])(?![A-Za-z{])", r"\\\1{\2}"),
-    (r"\\mathrm\s*\{\s*([A-Za-z])\s*\}", r"\\mathrm{{\1}}"),  # which the converter sets slanted without a second pair
     (rf"{SIZED}\s*<", r"\\\1\\langle "),
     (rf"{SIZED}\s*>", r"\\\1\\rangle "),
     (rf"\\[lr]?Vert{END}", r"\\|"),
@@ -172,7 +171,9 @@ def repaired_tex(tex: str) -> str:
     for pattern, replacement in TEX_REPAIRS:
         tex = re.sub(pattern, replacement, tex)
     tex = re.sub(rf"\\mathop\s*{BRACED}", lambda found: large_operator(found[1]), tex)
-    return re.sub(rf"\\operatorname(\*?)\s*{BRACED}", lambda found: operator(*found.group(1, 2)), tex)
+    tex = re.sub(rf"\\operatorname(\*?)\s*{BRACED}", lambda found: operator(*found.group(1, 2)), tex)
+    # A single letter, which the converter sets slanted without a second pair of braces.
+    return re.sub(r"\\mathrm\s*\{\s*([A-Za-z])\s*\}", r"\\mathrm{{\1}}", tex)
 
 
 def text_command(command: str, content: str) -> str:

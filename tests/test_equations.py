@@ -43,6 +43,8 @@ def words(tex: str) -> str:
         (r"\operatorname*{\arg\min}_x f", "arg\u2009min"),
         (r"\operatorname*{\mathbb{E}}_{x\sim p}[f]", "𝔼"),
         (r"\mathop{\mathbb{E}}_{x\sim p}[f]", "𝔼"),
+        (r"\mathop{\mathrm{E}}_x f", "E"),
+        (r"\operatorname*{\mathrm{E}}_x f", "E"),
     ],
 )
 def test_limits_stand_below_where_an_equation_is_displayed_and_beside_in_a_line(tex, name):
