@@ -368,12 +368,22 @@ def test_what_a_run_printed_wraps_on_a_telephone(good):
     assert all(block.evaluate("e => e.scrollWidth <= e.clientWidth") for block in printed)
 
 
-@pytest.mark.parametrize("kind", [".table", ".equation", ".frame"])
-def test_arrow_keys_scroll_what_is_too_wide(good, kind):
+@pytest.mark.parametrize(("kind", "width"), [(".table", 700), (".equation", NARROW), (".frame", NARROW)])
+def test_arrow_keys_scroll_what_is_too_wide(good, kind, width):
+    good.set_viewport_size({"width": width, "height": 700})  # on a telephone the rows of wide tables are blocks
     wide = next(e for e in good.locator(kind).all() if e.evaluate("e => e.scrollWidth > e.clientWidth"))
     wide.focus()
     good.keyboard.press("ArrowRight")
     good.wait_for_function("e => e.scrollLeft > 0", arg=wide.element_handle(), timeout=5000)
+
+
+def test_rows_of_wide_tables_are_blocks_on_a_telephone(good):
+    cells = good.locator("table.stacked tbody tr").first.locator("td[data-label]")
+    assert cells.count() > 3
+    tops = [cell.bounding_box()["y"] for cell in cells.all()]
+    assert tops == sorted(set(tops))
+    label = "e => getComputedStyle(e, '::before').content"
+    assert cells.first.evaluate(label).strip('"') == f"{cells.first.get_attribute('data-label')}: "
 
 
 def test_the_table_of_contents_leads_there_on_a_telephone(good):
