@@ -30,11 +30,11 @@ def manifests(monkeypatch):
     monkeypatch.setattr("lab_utils.seeds.tolerances.read_report", lambda *_: known)
 
 
-def test_one_more_draw_lies_within_the_tolerance_99_times_in_100():
+def test_one_more_draw_lies_within_the_tolerance_19_times_in_20():
     draw = random.Random(0)
     runs = [[draw.gauss(6.0, 0.5) for _ in range(4)] for _ in range(4000)]
     inside = [abs(new - value) <= apart(value, [value, *others]) for value, *others, new in runs]
-    assert 0.985 <= sum(inside) / len(inside) <= 1.0
+    assert 0.94 <= sum(inside) / len(inside) <= 1.0
 
 
 def test_a_tolerance_covers_every_draw_and_is_nothing_where_nothing_moves():

@@ -5,7 +5,7 @@ python -m lab_utils.seeds.tolerances REPORT [OTHER ...]
 REPORT is a folder that holds a report and its seeds.json, each OTHER one of the same profile and data that was made
 with another number of threads, or in float32; it may lack notebooks. Training turns a rounding into what another seed
 would be, so all of these are draws of the same number. A metric's tolerance is the distance from its value in REPORT
-within which one more draw lies with a probability of 99 % (Student's prediction interval), or that of the farthest draw
+within which one more draw lies with a probability of 95 % (Student's prediction interval), or that of the farthest draw
 if that is more.
 """
 
@@ -25,7 +25,7 @@ from lab_utils.spread import of_report
 from lab_utils.words import number
 
 FEWEST_SEEDS = 3
-SURE = 0.99
+SURE = 0.95
 
 
 def measure(report: Path, others: Sequence[Path]) -> dict[str, dict[str, list[float]]]:
