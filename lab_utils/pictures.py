@@ -16,6 +16,7 @@ PICTURES = {
 LARGEST_FILE = 5_000_000  # bytes of a picture that lies beside a notebook
 LONGEST_WEBP = 16_383  # pixels of a side
 LARGE_PICTURE = 60_000  # bytes of a WebP without loss; most plots are below, sheets of photographs above
+HEAVY_PICTURE = 100_000  # and after a first loss: sheets of many photographs
 THUMBNAIL = (416, 256)  # pixels at most, twice of what a page shows
 
 
@@ -42,8 +43,9 @@ def picture_address(mime: str, content: str) -> str | None:
 def as_webp(picture: Image.Image) -> bytes:
     picture = picture.convert("RGBA")
     written = saved_as_webp(picture, lossless=True)
-    if len(written) > LARGE_PICTURE:
-        written = min(written, saved_as_webp(picture, quality=90), key=len)
+    for limit, quality in ((LARGE_PICTURE, 90), (HEAVY_PICTURE, 80)):
+        if len(written) > limit:
+            written = min(written, saved_as_webp(picture, quality=quality), key=len)
     return written
 
 
