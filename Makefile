@@ -56,7 +56,7 @@ submit: $(READY) ## pack the report of PROFILE into one file to hand in under yo
 compare: $(READY) ## say what differs between the reports in folders A and B, and why
 	@$(PY) -m lab_utils.report compare $(ARGUMENTS)
 
-bench: $(READY) ## measure speed, time to quality and memory against the usual loops (PARTS="speed quality memory")
+bench: $(READY) ## measure speed, time to quality and memory against the usual loops, and the page to play with (PARTS="speed quality memory explore")
 	@$(PY) -m benchmarks $(PARTS) --data-dir $(call quoted,$(value DATA_DIR))
 
 test: $(READY) ## run the checks that matter, ten minutes on two cores

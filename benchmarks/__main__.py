@@ -16,6 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.cases import CASES
+from benchmarks.explore import explore
 from benchmarks.memory import GOAL as MEMORY
 from benchmarks.memory import make_faces
 from benchmarks.picture import draw
@@ -33,7 +34,7 @@ EXPORTED = {kind: max(case.sizes[kind][0] for case in CASES.values() if case.dat
 
 
 def main(arguments: list[str]) -> int:
-    parts = {"speed": speed, "quality": quality, "memory": memory}
+    parts = {"speed": speed, "quality": quality, "memory": memory, "explore": lambda *_: explore()}
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"measure these alone: {', '.join(parts)}")
     parser.add_argument("--data-dir", default="")

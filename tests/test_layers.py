@@ -19,6 +19,7 @@ LAYERS = (
     {"watch", "run", "labs", "data"},
     {"metrics", "handover"},
     {"training", "page"},
+    {"explore"},
     {"report"},
     {"seeds"},
 )

@@ -18,11 +18,13 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from lab_utils import config
 from lab_utils.config import LabError
+from lab_utils.explore import EXHIBIT
 from lab_utils.files import digest, say, shown, to_json, write_whole
 from lab_utils.handover import COMPARISON, PROVENANCE, SOURCE, Record
 from lab_utils.report import collect, depends, record
 from lab_utils.report.collect import handed_over
 from lab_utils.report.execute import INJECTED, Children, Outcome, environment, run_notebook
+from lab_utils.report.explore import render_explore
 from lab_utils.report.html import render
 from lab_utils.report.index import render_index
 from lab_utils.report.marks import grades, write_marks
@@ -238,9 +240,25 @@ def write_pages(manifest: Manifest, places: Places, request: Request, coming: Co
     manifest.index = index_key(places)
     graded = grades(manifest, records, places)
     write_marks(places.folder / "marks.csv", records, graded)
+    write_explore(manifest, places)
     text = render_index(manifest, records, places, command(manifest, request), graded)
     write_whole(places.folder / "index.html", text)
     record.write_manifest(places.folder, manifest)
+
+
+def write_explore(manifest: Manifest, places: Places) -> None:
+    """Write the page to play with from what the notebooks handed over; without any there is none."""
+    found = {}
+    for name in places.labs:
+        if name in manifest.notebooks and places.executed(name).is_file():
+            notebook = nbformat.read(places.executed(name), as_version=4)
+            for _, payload in handed_over(notebook, EXHIBIT):
+                found[name] = payload
+    target = places.folder / "explore.html"
+    if found:
+        write_whole(target, render_explore(found, places.labs))
+    else:
+        target.unlink(missing_ok=True)
 
 
 def page(

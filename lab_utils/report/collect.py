@@ -11,6 +11,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from lab_utils import handover
+from lab_utils.explore import EXHIBIT
 from lab_utils.files import write_whole
 from lab_utils.handover import COMPARISON, METRICS, PROVENANCE, READING, SOURCE, Record
 from lab_utils.labs.spec import Lab, Values
@@ -149,6 +150,9 @@ def make_anew(
             comparison = lab.comparisons[payload["name"]]
             html = handover.filled(comparison, lab.name, payload["sha256"], records, labs)
             output.data = NotebookNode({"text/html": html})
+    for output, payload in handed_over(notebook, EXHIBIT):
+        said = f"**[Play with these networks](../explore.html#{payload['id']})**: sliders and buttons, in one page."
+        output.data = NotebookNode({"text/markdown": said})
     for output, payload in handed_over(notebook, SOURCE):
         if text := source_text(payload["module"], payload["name"]):
             output.data = NotebookNode({"text/markdown": f"```python\n{text}```"})

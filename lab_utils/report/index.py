@@ -78,6 +78,7 @@ def render_index(manifest: Manifest, records: Records, places: Places, command: 
         spent=spent(runs, profile), origin=origin(runs), data="; ".join(source_lines(data)),
         devices=" and ".join(dict.fromkeys(devices)), seconds=sum(run.seconds for run in runs.values()),
         mixed=len({run.environment.source for run in runs.values()}) > 1, commit_line=commit_line,
+        explore=(places.folder / "explore.html").is_file(),
         thumbnail=lambda path: thumbnail(path, sha256(path)), figures=places.folder / "figures",
         other_data=lambda metric, record: bool(metric.sources(record.get("data", {})) & FALLBACKS),
     )  # fmt: skip

@@ -10,6 +10,8 @@ from lab_utils.report.record import Data, Manifest, Plan, altered, read_manifest
 from lab_utils.report.request import Places, Request
 from lab_utils.words import source_lines
 
+WHOLE = {"index.html", "explore.html"}  # pages of all notebooks together
+
 
 def fetch(request: Request, places: Places) -> int:
     """Get the data that the requested notebooks use, and print what it is; the exit code."""
@@ -58,7 +60,8 @@ def make_plan(request: Request, places: Places, manifest: Manifest, data: Data) 
             reasons[name] = ["its executed notebook is not there or was altered"]
     running = [name for name in request.NB if reasons[name]]
     pages = {name: page_reasons(name, manifest, places, running, touched) for name in request.NB}
-    return Plan(now, reasons, pages, manifest.index != index_key(places) or "index.html" in touched, data)
+    index = manifest.index != index_key(places) or not WHOLE.isdisjoint(touched)
+    return Plan(now, reasons, pages, index, data)
 
 
 def tell(plan: Plan, places: Places, manifest: Manifest) -> None:

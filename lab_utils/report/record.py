@@ -189,8 +189,8 @@ def damaged(folder: Path) -> LabError:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the record with the hash of every file it stands beside; logs are for people, not part of it."""
-    kinds = ("index.html", "marks.csv", "seeds.json", "html/*.html", "notebooks/*.ipynb", "metrics/*.json")
-    kinds += ("figures/*/*.png",)
+    kinds = ("index.html", "explore.html", "marks.csv", "seeds.json", "html/*.html", "notebooks/*.ipynb")
+    kinds += ("metrics/*.json", "figures/*/*.png")
     files = [path for kind in kinds for path in folder.glob(kind) if not path.name.startswith(".")]
     manifest.files = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
     write_whole(folder / "manifest.json", to_json(manifest.model_dump(mode="json")))
