@@ -6,6 +6,7 @@ and sources so that the report can take them up (:mod:`lab_utils.handover`).
 
 import inspect
 import math
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -28,6 +29,9 @@ from lab_utils.metrics import control
 from lab_utils.metrics.estimate import Estimate, mean_estimate
 from lab_utils.training import checkpoint, judges
 from lab_utils.words import number
+
+LIMITS = ("train_images", "test_images", "train_digits", "test_digits")  # settings of which data may have fewer
+DEFAULTS = {"eps=1e-05", "momentum=0.1", "affine=True", "bias=True", "track_running_stats=True", "stride 1"}
 
 
 class Faces(NamedTuple):
@@ -66,7 +70,7 @@ class Page:
         self.values = Values(asdict(self.settings) | {"profile": self.profile})
         print(f"profile {self.profile}, seed {seed}, {run.device_name(self.run.device)}")
         rows = [
-            (key, str(value) if isinstance(value, tuple) else f"{value:,}")
+            (key, str(value) if isinstance(value, tuple) else f"{'at most ' if key in LIMITS else ''}{value:,}")
             for key, value in asdict(self.settings).items()
         ]
         self.table(pd.DataFrame(rows, columns=["setting", "value"]), "Settings of this run.")
@@ -201,23 +205,31 @@ class Page:
 
     @property
     def budget(self) -> str:
-        """Profile, data, device and seed, as every caption ends."""
-        of = [f"{one['source']} {kind}" if kind == "digits" else one["source"] for kind, one in self.data.items()]
+        """Profile, data, device and seed, as a caption ends."""
+        return self.budget_of(self.data)
+
+    def budget_of(self, kinds: Iterable[str], seeds: int = 1) -> str:
+        """The same for what is of some kinds of data only, none for a toy, or of several seeds."""
+        of = [
+            f"{self.data[kind]['source']} {kind}" if kind == "digits" else self.data[kind]["source"] for kind in kinds
+        ]
         changed = [f"changed: {self.changes}"] if self.changes else []
-        held = ["judged on held-out training images"] if self.split == "validation" else []
-        where = [self.run.device.type, f"seed {self.run.seed}"]
+        held = ["judged on held-out training images"] if self.split == "validation" and of else []
+        last = self.run.seed + seeds - 1
+        where = [self.run.device.type, f"seeds {self.run.seed} to {last}" if seeds > 1 else f"seed {last}"]
         parts = [f"{self.profile.capitalize()} profile", *of, *where, *held, *changed]
         return f"{', '.join(parts)}."
 
     @clock.spend("figures")
-    def figure(self, fig: Figure, caption: str, alt: str) -> None:
+    def figure(self, fig: Figure, caption: str, alt: str, of: Iterable[str] | None = None, seeds: int = 1) -> None:
         """Show a figure with its alt text and, under it, its caption (Markdown), which ends with the budget.
 
-        One with FCDs says there what they mean.
+        ``of`` names the kinds of data that it is of, if not all: none for a toy; ``seeds`` says how many it is of. One
+        with FCDs says there what they mean.
         """
         caption = self._with_scale(caption, [text.get_text() for text in fig.findobj(Text)])
         display(figures.image(fig, alt))
-        display(Markdown(f"*{caption} {self.budget}*"))
+        display(Markdown(f"*{caption} {self.budget_of(self.data if of is None else of, seeds)}*"))
 
     def table(self, frame: pd.DataFrame, caption: str = "", digits: int | None = 2) -> None:
         """Show a table and its caption: numbers to the right, reals with so many digits, or as a number is quoted.
@@ -308,8 +320,7 @@ def layer_table(model: nn.Module, *inputs: Tensor) -> pd.DataFrame:
             rows.append(
                 {
                     "layer": name,
-                    "what": type(layer).__name__.removeprefix("Parametrized")
-                    + (f"({layer.extra_repr()})" if layer.extra_repr() else ""),
+                    "what": layer_in_words(layer),
                     "input": _shape(args[0]),
                     "output": _shape(output),
                     "parameters": sum(p.numel() for p in layer.parameters()),
@@ -327,6 +338,15 @@ def layer_table(model: nn.Module, *inputs: Tensor) -> pd.DataFrame:
     for hook in hooks:
         hook.remove()
     return pd.DataFrame(rows)
+
+
+def layer_in_words(layer: nn.Module) -> str:
+    """A layer as in ``Conv2d(3, 32, 4×4, stride 2, padding 1)``, without what every layer of its kind has."""
+    name, about = type(layer).__name__.removeprefix("Parametrized"), layer.extra_repr()
+    about = re.sub(r"kernel_size=\((\d+), (\d+)\)", r"\1×\2", about)
+    about = re.sub(r"(stride|padding)=\((\d+), \2\)", r"\1 \2", about)
+    said = [part for part in about.split(", ") if part not in DEFAULTS]
+    return f"{name}({', '.join(said)})" if about else name
 
 
 def _shape(tensor: Tensor) -> str:

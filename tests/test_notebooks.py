@@ -78,7 +78,7 @@ def test_no_cell_shows_a_bare_number(notebook):
 
 def test_all_code_of_the_notebooks_can_be_read_in_one_sitting():
     cells = [cell for path in FILES for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    assert sum(len(cell.source.splitlines()) for cell in cells) <= 1680
+    assert sum(len(cell.source.splitlines()) for cell in cells) <= 1700
 
 
 def test_code_cells_show_the_idea_and_no_machinery(notebook):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 from IPython.display import Image, Markdown
+from torch import nn
 
 from lab_utils import clock, figures, handover, page, sources
 from lab_utils.config import FALLBACKS, LabError
@@ -16,7 +17,7 @@ from lab_utils.data import batches, digits, faces
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Comparison, MissingValueError, Reading, Values, always
 from lab_utils.models.gan import Discriminator
-from lab_utils.page import Page, layer_table
+from lab_utils.page import Page, layer_in_words, layer_table
 from lab_utils.training.gan import Recipe
 
 
@@ -289,6 +290,38 @@ def test_the_budget_names_profile_data_device_and_seed(vae):
     assert vae.budget == "Smoke profile, cpu, seed 0."
     vae.data = {"digits": {"source": "mnist"}, "faces": {"source": "photographs"}}
     assert vae.budget == "Smoke profile, mnist digits, photographs, cpu, seed 0."
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({}, "mnist digits, photographs, cpu, seed 3."),
+        ({"of": ["digits"]}, "mnist digits, cpu, seed 3."),
+        ({"of": ()}, "cpu, seed 3."),
+        ({"of": ["faces"], "seeds": 3}, "photographs, cpu, seeds 3 to 5."),
+    ],
+)
+def test_a_caption_names_the_data_and_the_seeds_that_it_is_of(shown, about, said):
+    made = Page("01_vae", "smoke", 3, {})
+    made.data = {"digits": {"source": "mnist"}, "faces": {"source": "photographs"}}
+    made.figure(figures.lines({"a": ([0, 1], [0, 1])}, x_label="x", y_label="y"), "A line.", alt="A line.", **about)
+    assert shown[-1]["text/markdown"] == f"*A line. Smoke profile, {said}*"
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (nn.Conv2d(3, 32, 4, 2, 1), "Conv2d(3, 32, 4×4, stride 2, padding 1)"),
+        (nn.Conv2d(3, 1, 3, padding=1), "Conv2d(3, 1, 3×3, padding 1)"),
+        (nn.BatchNorm2d(8), "BatchNorm2d(8)"),
+        (nn.GroupNorm(1, 8), "GroupNorm(1, 8)"),
+        (nn.Linear(3, 4, bias=False), "Linear(in_features=3, out_features=4, bias=False)"),
+        (nn.ReLU(), "ReLU"),
+    ],
+    ids=str,
+)
+def test_a_layer_is_said_without_what_all_of_its_kind_have(layer, said):
+    assert layer_in_words(layer) == said
 
 
 def test_a_figure_has_its_alt_text_and_a_caption_that_ends_with_the_budget(vae, shown):
