@@ -76,7 +76,7 @@ def test_a_page_shows_every_setting(shown, name, capsys):
 def test_settings_have_thousands_and_several_values(shown):
     Page("02_kl_ablation", "full", 0, {})
     cells = dict(rows(shown[0]["text/html"])[1:])
-    assert cells["train_images"] == "40,000"
+    assert cells["train_images"] == "at most 40,000"
     assert cells["sweep"] == "(0.005, 0.03, 0.2, 1.0, 5.0, 25.0, 100.0)"
 
 
