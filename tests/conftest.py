@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,20 @@ from lab_utils.config import ROOT
 from lab_utils.run import Run
 from lab_utils.training.fit import Batches
 
+CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window."""
+    from playwright.sync_api import sync_playwright  # here, for the tests that need no browser
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield chromium
+        chromium.close()
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess:

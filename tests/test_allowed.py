@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-import shutil
 
 import pytest
 from bs4 import BeautifulSoup
@@ -14,8 +13,8 @@ from playwright.sync_api import sync_playwright
 from lab_utils.report.allowed import POLICY, allowed, allowed_equation
 from lab_utils.report.html import render
 from lab_utils.report.pages import Head
+from tests.conftest import CHROMIUM
 
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )

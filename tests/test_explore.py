@@ -2,13 +2,11 @@
 
 import json
 import re
-import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 from torch import nn
 
 from lab_utils.config import LabError
@@ -30,8 +28,8 @@ from lab_utils.models.vae import PPCA, FaceVAE, VAEFromPPCA
 from lab_utils.report import explore
 from lab_utils.run import Run
 from lab_utils.training.gan import Gan
+from tests.conftest import CHROMIUM
 
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 in_browser = pytest.mark.skipif(not CHROMIUM, reason="needs a browser; on Debian: apt-get install chromium")
 
 PIXELS = 3 * 64 * 64
@@ -289,15 +287,6 @@ def file(toys, tmp_path_factory):
     path = tmp_path_factory.mktemp("explore") / "explore.html"
     path.write_text(explore.render_explore(toys, LABS), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,14 +10,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from IPython.display import Code
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from playwright.sync_api import sync_playwright
 
 from lab_utils import figures, handover
 from lab_utils.labs import LABS
 from lab_utils.report.html import render
 from lab_utils.report.pages import Failure, Head, Link
+from tests.conftest import CHROMIUM
 
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs a browser; on Debian: apt-get install chromium")
 
 TOYS = ["good", "failed"]
@@ -142,15 +140,6 @@ def toys(tmp_path_factory):
         head = Head("Toy", facts, failed, previous=Link("failed.html", "Failed"))
         (folder / f"{name}.html").write_text(render(new_notebook(cells=shown), head, {"toy.1", "toy.2", "toy.3"}))
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 def path_of(name, request):

@@ -571,27 +571,17 @@ CLEARER = Reading(
 )
 
 
-def blurry_rule(v: Values) -> list[str]:
-    return ["sharpness", "blurry" if v["beta1.prior_sharpness_ratio"] < 0.5 else "clear"]
-
-
-BLURRY = Reading(
-    blurry_rule,
-    {
-        "sharpness": "Prior samples at weight 1 have {beta1.prior_sharpness_ratio} of the sharpness of test images.",
-        "blurry": "That is less than half: they are blurry.",
-        "clear": "That is half or more: they are not mostly blurry.",
-    },
-)
-
-
-BLURRY_AT_ZERO = Reading(
-    lambda v: ["sharpness", "blurry" if v["beta0.prior_sharpness_ratio"] < 0.5 else "clear"],
-    {
-        "sharpness": "Prior samples at weight 0 have {beta0.prior_sharpness_ratio} of the sharpness of test images.",
-        **{name: BLURRY.sentences[name] for name in ("blurry", "clear")},
-    },
-)
+def blurry(weight: int) -> Reading:
+    """Whether prior samples of a weight are mostly blurry."""
+    ratio = f"beta{weight}.prior_sharpness_ratio"
+    return Reading(
+        lambda v: ["sharpness", "blurry" if v[ratio] < 0.5 else "clear"],
+        {
+            "sharpness": f"Prior samples at weight {weight} have {{{ratio}}} of the sharpness of test images.",
+            "blurry": "That is less than half: they are blurry.",
+            "clear": "That is half or more: they are not mostly blurry.",
+        },
+    )
 
 
 def blurred_rule(v: Values) -> list[str]:
@@ -705,7 +695,7 @@ CLAIMS = (
         "E",
         "VAE with the KL term ×1, results",
         "the same",
-        BLURRY,
+        blurry(1),
         {"blurry": HOLDS, "clear": FAILS},
         ("02/kl.4",),
         EPOCHS_OF_E,
@@ -715,7 +705,7 @@ CLAIMS = (
         "E",
         "VAE with the KL term ×0, results",
         "the same",
-        BLURRY_AT_ZERO,
+        blurry(0),
         {"blurry": HOLDS, "clear": FAILS},
         ("02/kl.4",),
         EPOCHS_OF_E,
