@@ -364,6 +364,8 @@ def _show(frame: pd.DataFrame, digits: int | None) -> None:
 
 def _cell(value: Any, digits: int | None) -> Any:
     if isinstance(value, float):
+        if math.isnan(value):
+            return "–"  # there was nothing to count
         return number(value) if digits is None else f"{value:.{digits}f}"
     return f"{value:,}" if isinstance(value, int) else value
 

@@ -4,15 +4,18 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def number(value: float | None) -> str:
-    """A value as pages and index write it: two decimals from 10 on, three below, three digits below 0.1."""
+    """A value as pages and index write it: two decimals from 10 on, three below, three digits below 0.1, -6.8·10⁻⁵."""
     if value is None:
         return "not finite"
     if isinstance(value, int):
         return f"{value:,}"
     if value and abs(value) < 0.001:
-        return f"{value:.2e}"
+        mantissa, power = f"{value:.2e}".split("e")
+        return f"{mantissa}·10{str(int(power)).translate(RAISED)}"
     if abs(value) >= 10:
         return f"{value:,.2f}"
     return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.3g}"

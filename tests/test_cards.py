@@ -17,7 +17,7 @@ def test_a_card_says_whence_under_which_licence_and_how_labels_were_made(source)
     said = card_text(source, "")
     for name in ("Whence", "Licence", "Labels", "What they cannot mean"):
         assert f"**{name}.**" in said
-    assert "A file beside" not in said
+    assert "a file beside" not in said
 
 
 def test_every_source_has_a_card():
@@ -48,7 +48,7 @@ def test_no_file_no_folder_and_bytes_that_are_no_text_say_nothing_or_no_harm(tmp
 
 def test_what_a_stranger_wrote_is_no_markdown():
     said = card_text("photographs", "README: <script>1</script> [a](javascript:b) **c** $d$ ![e](f)")
-    quoted = said.rpartition("beside the data says**")[2]
+    quoted = said.rpartition("beside the data says:**")[2]
     assert not re.search(r"(?<!\\)[<>\[\]*$!`]", quoted)
 
 

@@ -349,7 +349,7 @@ def test_a_table_aligns_numbers_to_the_right_and_writes_them_with_so_many_digits
 
 
 @pytest.mark.parametrize(
-    ("digits", "written"), [(0, ["1235", "0"]), (4, ["1234.5678", "0.0001"]), (None, ["1,234.57", "1.23e-04"])]
+    ("digits", "written"), [(0, ["1235", "0"]), (4, ["1234.5678", "0.0001"]), (None, ["1,234.57", "1.23·10⁻⁴"])]
 )
 def test_a_table_may_ask_for_other_digits(vae, shown, digits, written):
     vae.table(FRAME, digits=digits)

@@ -451,7 +451,7 @@ def filled(record: dict | None) -> tuple[list[str], str]:
             ["not run", "not run"],
             "not run on the faces of this page, but on others (none)",
         ),
-        ({}, ["2.00e-04 bits", "not finite nats/image"], "seed 0, cuda"),
+        ({}, ["2.00·10⁻⁴ bits", "not finite nats/image"], "seed 0, cuda"),
         (
             {"metrics": {"a.x": {"value": 7}}, "device": None},
             ["7 bits", "not run"],
@@ -953,7 +953,7 @@ def test_importing_the_report_does_not_import_torch():
         (32.864, "32.86"),
         (0.819, "0.819"),
         (0.005742, "0.00574"),
-        (-7e-5, "-7.00e-05"),
+        (-7e-5, "-7.00·10⁻⁵"),
         (128, "128"),
         (18000, "18,000"),
         (0.0, "0.000"),

@@ -42,10 +42,11 @@ CARDS: Mapping[str, Card] = {
         "can be compared with what is measured on them.",
     ),
     "photographs": Card(
-        "Photographs of faces in the course's layout, with a table of attributes. The files themselves do not say "
-        "where they come from.",
-        "Not stated in the table: whoever brought the photographs knows it.",
-        "Not stated in the table. Attributes like Big_Lips that no two people would agree on are noisy by nature.",
+        "Photographs of faces in the course's layout, with a table of attributes, neither of which says where they "
+        "come from.",
+        "Stated in neither: whoever brought the photographs knows it.",
+        "How they were made is stated in neither. Attributes like Big_Lips that no two people would agree on are noisy "
+        "by nature.",
         OF_SEX,
     ),
     "celeba": Card(
@@ -82,7 +83,7 @@ def card_text(source: str, beside: str) -> str:
     rows = {"Whence": card.whence, "Licence": card.licence, "Labels": card.labels, "What they cannot mean": card.limits}
     lines = [f"**Data card: {source}**", "", *(f"- **{name}.** {words}" for name, words in rows.items())]
     if beside:
-        lines.append(f"- **A file beside the data says** ({escaped(beside)})")
+        lines.append(f"- **But a file beside the data says:** {escaped(beside)}")
     return "\n".join(lines)
 
 
