@@ -11,7 +11,8 @@ from fontTools.ttLib import TTFont
 
 from lab_utils.config import ROOT
 from lab_utils.equations import equation, mathml
-from lab_utils.report.html import FONTS, TEMPLATES, PageExporter, font_face, with_font
+from lab_utils.report.html import FONTS, font_face, with_font
+from lab_utils.report.markdown import markdown_html, tex_html
 
 
 def drawn(tex: str, display: str = "block") -> ElementTree.Element:
@@ -281,13 +282,12 @@ def test_a_prime_and_an_index_stand_together():
     assert tags("x^{a'}").count("msup") == 1
 
 
-@pytest.fixture(scope="module")
-def exporter():
-    return PageExporter(template_name="lab_report", extra_template_basedirs=[str(TEMPLATES)])
-
-
 def page_of(html: str) -> BeautifulSoup:
     return BeautifulSoup(html, "html.parser")
+
+
+def written(markdown: str) -> BeautifulSoup:
+    return page_of(markdown_html(markdown, {}, None))
 
 
 @pytest.mark.parametrize(
@@ -295,8 +295,8 @@ def page_of(html: str) -> BeautifulSoup:
     ["It costs $5 and $6 today.", "A **$5** one and **$6** one.", "Set $HOME and $PATH first.", "$5/$6, $5-$10",
      "$HOME/$USER", "${A}:${B}", "US$5 and US$6", r"\$5 and \$6", "`$a` and `b$`"],
 )  # fmt: skip
-def test_prices_and_shell_variables_are_no_equations(text, exporter):
-    page = page_of(exporter.markdown2html({}, text))
+def test_prices_and_shell_variables_are_no_equations(text):
+    page = written(text)
     assert page.find("math") is None
     assert page.find(class_="tex") is None
     assert page.get_text().strip() == re.sub(r"[*`\\]", "", text)
@@ -309,26 +309,26 @@ def test_prices_and_shell_variables_are_no_equations(text, exporter):
      (r"\begin{Bmatrix} a \end{Bmatrix}", ["{a}"]),
      (r"\begin{array}{c} a \\ \begin{array}{c} b \end{array} \\ d \end{array}", ["abd"])],
 )  # fmt: skip
-def test_equations_in_markdown(text, equations, exporter):
-    page = page_of(exporter.markdown2html({}, text))
+def test_equations_in_markdown(text, equations):
+    page = written(text)
     assert [one.get_text() for one in page.find_all("math")] == equations
     assert "$" not in re.sub(r"=\$", "", page.get_text())
 
 
-def test_an_environment_that_is_no_equation_is_its_source_in_a_box(exporter):
+def test_an_environment_that_is_no_equation_is_its_source_in_a_box():
     text = r"\begin{theorem} Let $x$ be real. \end{theorem}"
-    page = page_of(exporter.markdown2html({}, text))
+    page = written(text)
     assert page.find(class_="tex").get_text() == text
     assert page.find("math") is None
 
 
-def test_a_table_keeps_its_cells(exporter):
+def test_a_table_keeps_its_cells():
     rows = ["| $q(z|x)$ | `a` |", r"| $\|x\|$ | $\left|a\right|$ |", "| $5 | $6 |"]
-    page = page_of(exporter.markdown2html({}, "\n".join(["| a | b |", "|---|---|", *rows])))
+    page = written("\n".join(["| a | b |", "|---|---|", *rows]))
     cells = [cell.get_text() for cell in page.find_all("td")]
     assert cells == ["q(z|x)", "a", "‖x‖", "|a|", "$5", "$6"]
     code = "```\n| $a|b$ | c |\n```"
-    assert "| $a|b$ | c |" in page_of(exporter.markdown2html({}, code)).get_text()
+    assert "| $a|b$ | c |" in written(code).get_text()
 
 
 @pytest.mark.parametrize(
@@ -336,8 +336,8 @@ def test_a_table_keeps_its_cells(exporter):
     [("$a$ and $b$", 2), (r"\[x^2\]", 1), ("$$x^2$$", 1), (r"$\displaystyle x$", 1), (r"\(x\)", 1), ("x^2", 1),
      (r"$x = \$5$", 1), ("Loss $x$ here", 1), (r"\[a\] and \[b\]", 0), (r"\begin{tabular}{c} a \end{tabular}", 0)],
 )  # fmt: skip
-def test_what_a_cell_gives_as_tex(text, equations, exporter):
-    page = page_of(exporter.latex2html({}, text))
+def test_what_a_cell_gives_as_tex(text, equations):
+    page = page_of(tex_html(text, None))
     assert len(page.find_all("math")) == equations
     assert bool(page.select("code.tex")) == (equations == 0)
     assert "$" not in page.get_text().replace("=$", "")

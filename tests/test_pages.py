@@ -241,13 +241,21 @@ def test_every_picture_shows_and_is_told_in_words(view):
         assert not picture["alt"].startswith("No description"), picture  # what nbconvert writes where there is none
 
 
-def test_labels_of_figures_stay_readable_on_a_telephone(view):
-    # Thumbnails of the index state no width: they lead to the figure.
-    stated = view(WIDE).evaluate("[...document.images].map(image => Number(image.getAttribute('width')))")
-    shown = view(NARROW).evaluate("[...document.images].map(image => image.clientWidth)")
-    assert shown
-    for width, narrow in zip(stated, shown, strict=True):
-        assert narrow >= min(width, 500)  # of 787 at most: letters of 10 points become 8 pixels
+def test_figures_are_whole_on_a_telephone_and_can_be_enlarged(path, view):
+    shown = "[...document.querySelectorAll('figure img')].map(image => image.clientWidth)"
+    assert view(WIDE).locator(".enlarge:visible").count() == 0
+    page = view(NARROW)
+    fitting = page.evaluate(shown)
+    assert max(fitting, default=0) <= NARROW
+    boxes = page.locator(".enlarge input")
+    assert boxes.count() == sum(width > 0 for width in fitting) or path.name == "index.html"
+    for box in boxes.all():
+        box.check()
+    stated = page.evaluate(
+        "[...document.querySelectorAll('figure img')].map(image => Number(image.getAttribute('width')))"
+    )
+    for width, large in zip(stated, page.evaluate(shown), strict=True):
+        assert large >= min(width, 500)  # of 787 at most: letters of 10 points become 8 pixels
 
 
 @pytest.mark.parametrize(("width", "place"), [(WIDE, "nav.toc"), (NARROW, "details.toc")])

@@ -139,12 +139,11 @@ function recall(panels) {
   const [id, said = ""] = decodeURIComponent(location.hash.slice(1)).split("?");
   const panel = panels[id];
   if (!panel) return null;
-  for (const [name, text] of new URLSearchParams(said)) {
-    const value = Number(text);
-    if (Object.hasOwn(panel.fields, name) && Number.isFinite(value)) {
-      panel.state[name] = value;
-      panel.fields[name](value);
-    }
+  const told = new URLSearchParams(said);
+  for (const [name, usual] of Object.entries(panel.defaults)) {
+    const value = told.has(name) ? Number(told.get(name)) : usual;
+    panel.state[name] = Number.isFinite(value) ? value : usual;
+    panel.fields[name](panel.state[name]);
   }
   return id;
 }
