@@ -548,7 +548,7 @@ NEIGHBOURS = Reading(
     rule_neighbours,
     {
         "plain": "Plain InfoGAN, from random weights, reaches {infogan_plain.accuracy:.1%} after {plain_steps:plural "
-        "step}; one run from one seed.",
+        "step} with this seed.",
         "obeyed": "And yet Q leaves only {plain_left:.2f} of {ln10:.2f} nats of the plain code open: an obeyed code "
         "is not yet a meaningful one.",
         "paper": "The method's authors report an error of 5 % for plain InfoGAN. This run, with smaller networks and "
