@@ -24,6 +24,7 @@ class Words:
     short: str
     title: str
     look: str
+    network: str = "“{}”"  # how one of its networks is called
 
 
 EXHIBITS: Mapping[str, Words] = {
@@ -38,6 +39,7 @@ EXHIBITS: Mapping[str, Words] = {
         "One z, three weights of the KL term",
         "At weight 100 nothing that you do to z changes the picture. At weight 0 faces come only from codes of faces: "
         "draw z from N(0, I) and see what is left of them.",
+        "“KL × {}”",
     ),
     "cvae": Words(
         "CVAE",
@@ -84,7 +86,7 @@ def policy(script: str) -> str:
 
 def shown(name: str, exhibit: Mapping[str, Any], lab: Lab) -> dict[str, Any]:
     words = EXHIBITS[exhibit["id"]]
-    said = [in_words(title, one) for title, one in exhibit["networks"].items()]
+    said = [in_words(words.network.format(title), one) for title, one in exhibit["networks"].items()]
     return {
         "id": exhibit["id"], "notebook": name, "number": lab.number, "budget": exhibit["budget"], "networks": said,
         "short": words.short, "title": words.title, "look": words.look, "data": packed(exhibit),
@@ -95,9 +97,9 @@ def in_words(title: str, network: Mapping[str, Any]) -> str:
     """How far the pictures of the page are from those of the network."""
     apart = f"{255 * network['mean_apart']:.2f} of 255 on average, at most {255 * network['most_apart']:.0f}"
     if network["weights"] == network["of"]:
-        return f"Network “{title}”: {network['of']:,} weights, stored in 8 and 16 bits; pictures differ by {apart}."
+        return f"Network {title}: {network['of']:,} weights, stored in 8 and 16 bits; pictures differ by {apart}."
     return (
-        f"Network “{title}”: a smaller copy, {network['weights']:,} of {network['of']:,} weights, trained to draw what "
+        f"Network {title}: a smaller copy, {network['weights']:,} of {network['of']:,} weights, trained to draw what "
         f"the network draws; its pictures differ by {apart}."
     )
 

@@ -5,13 +5,16 @@ const exhibits = {
     const count = arrays.shown.shape[0], latent = arrays.shown.shape[1];
     const main = picture("face", faces, 4);
     const from = ["a test face", "N(0, I)", "one Gaussian", "twenty Gaussians"];
-    put("pictures", withCaption(main, "decoded, now"));
+    const length = (k) => dot(arrays.along.values, k * latent, arrays.along.values, k * latent, latent);
+    const attributes = about.names.map((name, k) => [name, k]).sort((a, b) => length(b[1]) - length(a[1]));  // what codes tell most of
+    const slider = ([name, k]) => panel.slider(`a${k}`, name.replaceAll("_", " "), { min: -2, max: 2 });
+    put("pictures", withCaption(main, "decoded"));
     put("controls",
       panel.choice("from", "Begin with", from), panel.another(),
       panel.slider("morph", "towards the next face", { min: 0, max: 1 }),
-      ...about.names.slice(0, 6).map((name, k) => panel.slider(`a${k}`, name, { min: -2, max: 2 })));
+      ...attributes.slice(0, 6).map(slider));
     put("more",
-      ...about.names.slice(6).map((name, k) => panel.slider(`a${k + 6}`, name, { min: -2, max: 2 })),
+      ...attributes.slice(6).map(slider),
       ...Array.from({ length: arrays.principal.shape[0] }, (_, k) =>
         panel.slider(`p${k}`, `principal direction ${k + 1}`, { min: -3, max: 3 })));
 
@@ -130,7 +133,7 @@ const exhibits = {
     const canvases = names.map((name) => picture(name, faces, 3));
     canvases.forEach((canvas, i) => put("pictures", withCaption(canvas, names[i])));
     put("controls", panel.another(),
-      ...about.told.map((name, k) => panel.slider(`a${k}`, `${name}: switched`, { min: 0, max: 1 })));
+      ...about.told.map((name, k) => panel.slider(`a${k}`, `${name.replaceAll("_", " ")}: switched`, { min: 0, max: 1 })));
     const list = element("ul", { className: "bars" });
     put("below", element("h3", {}, "What else changes with it, of pairs in this run"), list);
     about.told.forEach((name, k) => {
