@@ -139,7 +139,8 @@ const exhibits = {
     about.told.forEach((name, k) => {
       const shares = about.names.map((other, j) => [other, arrays.changed.values[k * about.names.length + j]])
         .filter(([other]) => other !== name).sort((a, b) => b[1] - a[1]).slice(0, 3);
-      list.append(element("li", {}, `${name}: `, shares.map(([other, share]) => `${other} ${Math.round(100 * share)} %`).join(", ")));
+      const said = shares.map(([other, share]) => `${other} ${Math.round(100 * share)} %`).join(", ");
+      list.append(element("li", {}, `${name}: ${said}`.replaceAll("_", " ")));
     });
     let before, drawnFor;
     return () => {
@@ -151,7 +152,7 @@ const exhibits = {
       if (drawnFor !== seed) [before, drawnFor] = [generator(given(0)), seed];
       const now = generator(given(1));
       const change = { ...now, data: now.data.map((v, i) => Math.min(1, Math.max(0, 0.5 + 1.5 * (v - before.data[i])))) };
-      const said = about.told.map((name, k) => `${name} ${asked[k] ? "on" : "off"}`).join(", ");
+      const said = about.told.map((name, k) => `${name.replaceAll("_", " ")} ${asked[k] ? "on" : "off"}`).join(", ");
       [before, now, change].forEach((one, i) => paint(canvases[i], one, `${names[i]}: a face that began with ${said}.`));
     };
   },
@@ -166,8 +167,8 @@ const exhibits = {
     put("below", element("h3", {}, "Digits: one code of ten, two that slide"),
       element("div", { className: "sheet" }, ...rows[1]),
       panel.choice("digit", "10-way code, by the digit it stands for", [...Array(10).keys()].map(String), 3),
-      panel.slider("first", "first continuous code", { min: -2, max: 2 }),
-      panel.slider("second", "second continuous code", { min: -2, max: 2 }));
+      panel.slider("first", "first continuous code (−1 to 1 in training)", { min: -2, max: 2 }),
+      panel.slider("second", "second continuous code (−1 to 1 in training)", { min: -2, max: 2 }));
     const noise = (i, n) => normal(8 * panel.state.seed + i, n);
     const face = (i, a, b) => {
       const drawn = networks.faces(joined(noise(i, about.noise.faces), oneHot(a, two), oneHot(b, many)));
