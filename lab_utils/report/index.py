@@ -12,13 +12,14 @@ from lab_utils.handover import Record, bound, sureness
 from lab_utils.labs.spec import DELIVERED, FAILED, NOT_RUN, WEAK, Lab, Metric, MissingValueError, values_of
 from lab_utils.pictures import thumbnail
 from lab_utils.report.allowed import POLICY
-from lab_utils.report.html import CSS, environment
+from lab_utils.report.html import CSS, TEMPLATES, environment
 from lab_utils.report.marks import Grades
 from lab_utils.report.record import Manifest, Run
 from lab_utils.report.request import Places
 from lab_utils.spread import of_report
 from lab_utils.words import device_line, duration, source_lines
 
+PREVIEW = TEMPLATES / "explore" / "preview.webp"  # of the page to play with
 SPENT = ("start-up", "data", "training", "metrics", "figures", "rendering", "other")
 ORDER = (DELIVERED, WEAK, FAILED, NOT_RUN)
 AROUND, WORK = ("start-up", "figures", "rendering"), ("training", "metrics")
@@ -78,7 +79,7 @@ def render_index(manifest: Manifest, records: Records, places: Places, command: 
         spent=spent(runs, profile), origin=origin(runs), data="; ".join(source_lines(data)),
         devices=" and ".join(dict.fromkeys(devices)), seconds=sum(run.seconds for run in runs.values()),
         mixed=len({run.environment.source for run in runs.values()}) > 1, commit_line=commit_line,
-        explore=(places.folder / "explore.html").is_file(),
+        explore=(places.folder / "explore.html").is_file(), preview=PREVIEW,
         thumbnail=lambda path: thumbnail(path, sha256(path)), figures=places.folder / "figures",
         other_data=lambda metric, record: bool(metric.sources(record.get("data", {})) & FALLBACKS),
     )  # fmt: skip
