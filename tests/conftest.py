@@ -1,5 +1,6 @@
 """What the tests share: a small run on the CPU in float32, made-up digits and faces, and reports in smoke size."""
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -12,6 +13,15 @@ import torch
 from lab_utils.config import ROOT
 from lab_utils.run import Run
 from lab_utils.training.fit import Batches
+
+# How often the tests of mutated files try: always the same few here, `pytest --hypothesis-profile=hour` ever new ones.
+with contextlib.suppress(ImportError):  # an environment of one's own may be without it
+    from hypothesis import HealthCheck, settings
+
+    UNHURRIED = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+    settings.register_profile("few", max_examples=60, derandomize=True, **UNHURRIED)
+    settings.register_profile("hour", max_examples=20_000, print_blob=True, **UNHURRIED)
+    settings.load_profile("few")
 
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 SHARED = ROOT.parent / "shared" / "data"

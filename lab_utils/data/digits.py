@@ -27,7 +27,8 @@ from tqdm import tqdm
 
 from lab_utils import config
 from lab_utils.config import LabError
-from lab_utils.data import splits
+from lab_utils.data import contents, layouts, splits
+from lab_utils.data.contents import short
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
 PATIENCE = 5.0  # seconds for any mirror to answer, all together; then for each read of a transfer
@@ -39,6 +40,7 @@ CHECKSUMS = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
+PARTS = (("train", "image"), ("train", "label"), ("t10k", "image"), ("t10k", "label"))  # as layouts call them
 GZIP = b"\x1f\x8b"  # how every gzip file begins
 
 MNIST_NOTE = (
@@ -84,16 +86,18 @@ class Digits:
 def load(data_dir: str | Path | None = None, mirrors: Sequence[str] = MIRRORS, split: str = "test") -> Digits:
     """The digits: full MNIST if it is in ``data_dir`` or can be downloaded, else the announced fallback.
 
-    MNIST is looked for in ``data_dir`` and in the project's ``data/``, there as ``MNIST/raw/`` with
-    ``train-images-idx3-ubyte`` and so on, each file raw or ``.gz``. A download goes to ``data_dir`` if
-    that can be written, else to ``data/``.
+    MNIST is looked for in ``data_dir`` and in the project's ``data/``, there and in the folders below, as its four
+    idx files (``train-images-idx3-ubyte`` and so on, raw or ``.gz``, ``MNIST/raw`` first), else as Keras's
+    ``mnist.npz``, else as ``mnist_train.csv`` and ``mnist_test.csv``. A download goes to ``data_dir`` if that can be
+    written, else to ``data/``.
 
     Parameters: ``data_dir``, where None or nothing means the project's ``data/``; ``mirrors``, base addresses
     that serve the four ``.gz`` files, an empty list for no download; ``split``, "test" for all training digits and
     the test digits, "validation" for the training digits without a part, always the same, and that part.
 
     Raises LabError if there is no such ``split``, if ``data_dir`` is not a readable directory, if one of the files
-    is missing, cut short or not the published one, or if a download cannot be written.
+    is missing, cut short or not the published one, if there are digits in a form that is not read (an archive,
+    pictures), or if a download cannot be written.
     """
     splits.check(split)
     folder = config.directory(data_dir, "MNIST/raw") if data_dir else config.DATA
@@ -162,39 +166,85 @@ def _stratified(labels: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _find(folder: Path) -> list[np.ndarray] | None:
-    """The four arrays in the order of CHECKSUMS, None if no file is there, LabError if one is bad."""
-    raw = folder / "MNIST" / "raw"
-    paths = [_existing(raw / name) for name in CHECKSUMS]
-    if not any(paths):
-        return None
-    missing = [name for name, path in zip(CHECKSUMS, paths, strict=True) if path is None]
-    if missing:
-        raise LabError(f"{raw}: no {', '.join(missing)} or .gz; add it, or remove the others to download")
-    return [_read(name, path) for name, path in zip(CHECKSUMS, paths, strict=True)]
-
-
-def _existing(path: Path) -> Path | None:
-    """The raw file if there is one, else the archive, else None."""
-    try:
-        return next((p for p in (path, path.with_name(f"{path.name}.gz")) if p.is_file()), None)
-    except OSError as error:  # a directory on the way that may not be searched
-        raise LabError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
+    """The four arrays in the order of CHECKSUMS, None if no digit is there, LabError for a bad file or another form."""
+    below = layouts.search(folder)
+    if files := layouts.idx_files(below):
+        paths = dict(zip(CHECKSUMS, map(files.get, PARTS), strict=True))
+        missing = [name for name, path in paths.items() if path is None]
+        if missing:
+            home = os.path.commonpath([path.parent for path in files.values()])
+            raise LabError(f"{home}: no {', '.join(missing)} or .gz; add it, or remove the others to download")
+        return [_read(name, path) for name, path in paths.items()]
+    npz, csvs = layouts.mnist_tables(below)
+    if npz:
+        return _read_npz(npz)
+    if len(csvs) == 1:
+        (split, path), other = *csvs.items(), {"train": "test", "test": "train"}
+        raise LabError(
+            f"{path}: there is no mnist_{other[split]}.csv beside it; add it, or remove this to download MNIST"
+        )
+    if csvs:
+        return [array for split in ("train", "test") for array in _read_csv(csvs[split], split)]
+    layouts.refuse("digits", below)
+    return None
 
 
 def _read(name: str, path: Path) -> np.ndarray:
     try:
-        return _decode(name, path.read_bytes(), zipped=path.suffix == ".gz")
+        return _decode(name, path.read_bytes())
     except OSError as error:
         raise LabError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
     except ValueError as error:
         raise LabError(f"{path}: {error}; replace it, or remove all four files to download them") from None
 
 
-def _decode(name: str, content: bytes, zipped: bool) -> np.ndarray:
-    """The uint8 array in one MNIST file. ValueError says what is wrong, the most telling reason first."""
+def _read_npz(path: Path) -> list[np.ndarray]:
+    """The four arrays in the file that Keras downloads."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [file[name] for name in ("x_train", "y_train", "x_test", "y_test")]
+        return [_published(name, array) for name, array in zip(CHECKSUMS, arrays, strict=True)]
+    except OSError as error:
+        trouble = f"cannot be read ({error.strerror or short(str(error))})"
+    except Exception as error:  # zipfile, zlib and numpy raise whatever they trip over
+        trouble = f"is not MNIST as Keras has it ({short(' '.join(str(error).split()))})"
+    raise LabError(f"{path}: {trouble}; replace it, or remove it to download MNIST")
+
+
+def _read_csv(path: Path, split: str) -> list[np.ndarray]:
+    """Images and labels of one split from a CSV with a label and 784 pixels in a row."""
+    import pandas as pd  # here, for its import takes longer than reading idx files
+
+    try:
+        with open(path, "rb") as file:
+            header = None if file.read(1).isdigit() else 0
+        table = pd.read_csv(path, header=header, dtype=np.uint8).to_numpy()
+        arrays = table[:, 1:].reshape(-1, 28, 28), table[:, 0]
+        names = list(CHECKSUMS)[:2] if split == "train" else list(CHECKSUMS)[2:]
+        return [_published(name, array) for name, array in zip(names, arrays, strict=True)]
+    except OSError as error:
+        trouble = f"cannot be read ({error.strerror})"
+    except (ValueError, OverflowError, TypeError, IndexError) as error:
+        trouble = f"is not MNIST's {split} split as CSV ({short(' '.join(str(error).split()))})"
+    raise LabError(f"{path}: {trouble}; replace it, or remove it to download MNIST")
+
+
+def _published(name: str, array: np.ndarray) -> np.ndarray:
+    """An array from a file that is no idx file, if it holds what the idx file ``name`` does; else ValueError."""
+    start = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
+    if array.dtype != np.uint8 or hashlib.sha256(start + array.tobytes()).hexdigest() != CHECKSUMS[name]:
+        raise ValueError(f"what {name} holds has another checksum, or other rows")
+    return array
+
+
+def _decode(name: str, content: bytes) -> np.ndarray:
+    """The uint8 array in one MNIST file, zipped or not. ValueError says what is wrong, the most telling reason first.
+
+    A browser or an unzipping tool may unpack a file and leave it its ``.gz``, or the reverse: its checksum decides.
+    """
     if not content:
         raise ValueError("is empty")
-    if zipped:
+    if content.startswith(GZIP):
         content = _unzip(content)
     array = _parse_idx(content, rank=3 if "images" in name else 1)
     if hashlib.sha256(content).hexdigest() != CHECKSUMS[name]:
@@ -203,8 +253,6 @@ def _decode(name: str, content: bytes, zipped: bool) -> np.ndarray:
 
 
 def _unzip(content: bytes) -> bytes:
-    if not content.startswith(GZIP):
-        raise ValueError("is not a gzip file")
     try:
         return gzip.decompress(content)
     except EOFError:
@@ -216,6 +264,8 @@ def _unzip(content: bytes) -> bytes:
 def _parse_idx(content: bytes, rank: int) -> np.ndarray:
     """The array of an idx file of bytes: 0, 0, 8 for unsigned bytes, the rank, the sizes, the values."""
     magic, start = bytes((0, 0, 8, rank)), content[:4]
+    if what := contents.what(content):
+        raise ValueError(f"is no idx file but {what}")
     if start != magic[: len(start)]:
         raise ValueError(f"is no idx file of {rank}-d bytes (begins with {start.hex()}, not {magic.hex()})")
     header = 4 + 4 * rank
@@ -300,7 +350,7 @@ def _fetch(mirror: str) -> dict[str, bytes]:
         for name in CHECKSUMS:
             archives[name] = _transfer(mirror, name, bar)
             try:
-                _decode(name, archives[name], zipped=True)
+                _decode(name, archives[name])
             except ValueError as error:
                 raise ValueError(f"serves a {name}.gz that {error}") from None
     return archives

@@ -5,17 +5,18 @@ holds any. Nothing here imports torch: the report checks the data with this modu
 and the processes that prepare images start quickly.
 """
 
-import csv
 import hashlib
 import inspect
-import io
 import os
 import sys
+import unicodedata
 import warnings
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -24,24 +25,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lab_utils import config
 from lab_utils.config import LabError
-from lab_utils.data import splits
+from lab_utils.data import contents, layouts, lists, splits
+from lab_utils.data.contents import short
+from lab_utils.data.lists import PARTITIONS
 from lab_utils.data.prepared import prepare
 
-IMAGE_NAME = "image_name"  # the column of a CSV that names the images
-COURSE_PARTS = ("train.csv", "train", "test.csv", "test")
-
-CELEBA_PARTS = ("img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt")
-PARTITIONS = {"0": "train", "1": "validation", "2": "test"}
-SUFFIXES = (".jpg", ".jpeg", ".png")
-
+FORMATS = ("PNG", "JPEG", "WEBP")
 CROPS = {"photographs": None, "celeba": 148}  # pixels: the square around the face in CelebA's 178×218
 
-# How an attribute may be written. Absent is 0 or -1, but not both in one column.
-ABSENT, PRESENT, MINUS = 0, 1, 2
-VALUES = {"0": ABSENT, "0.0": ABSENT, "1": PRESENT, "1.0": PRESENT, "-1": MINUS, "-1.0": MINUS}
-
 NOTES = {
-    "photographs": "{train:,} training and {test:,} test face photographs in the course's layout from {place}/faces.",
+    "photographs": "{train:,} training and {test:,} test face photographs in the course's layout from {place}.",
     "celeba": "CelebA, aligned and cropped, {train:,} training and {test:,} test face photographs from {place}, by "
     "Z. Liu, P. Luo, X. Wang and X. Tang (ICCV 2015), for non-commercial research use.",
 }
@@ -95,10 +88,10 @@ def load(
 ) -> Faces:
     """The faces: photographs if there are any, else the announced fallback, at ``size``×``size`` pixels.
 
-    Photographs are looked for in ``data_dir`` and then in the project's ``data/``, there in the course's layout
-    (``faces/train.csv``, ``faces/train/``, likewise test) and then as CelebA in torchvision's (``celeba/``, or the
-    directory itself). A photograph is turned as its camera noted, laid on white where it is transparent, cut to
-    the square in its middle, reduced with Lanczos' filter, and kept in ``cache``.
+    Photographs are looked for in ``data_dir`` and then in the project's ``data/``, there and in the folders below, in
+    the course's layout (``faces/train.csv``, ``faces/train/``, likewise test) and then as CelebA, however its authors,
+    torchvision or Kaggle pack it. A photograph is turned as its camera noted, laid on white where it is transparent,
+    cut to the square in its middle, reduced with Lanczos' filter, and kept in ``cache``.
 
     Parameters: ``data_dir``, where None or nothing means the project's ``data/``; ``faces``, "auto",
     "photographs" (no fallback) or "avatars" (no search); ``avatars_drawn``, how many for training and for what is
@@ -106,8 +99,9 @@ def load(
     of the training images, always the same, or CelebA's validation partition, or other avatars in their place.
 
     Raises LabError if there is no such ``split``, if ``data_dir`` is not a readable directory, if photographs are
-    wanted and there are none, if a layout is incomplete, a list is malformed or disagrees with its folder, or an
-    image cannot be read, or if validation is asked for and there are no images for it.
+    wanted and there are none, if there is something like them in another form (an archive, pictures without lists),
+    if a layout is incomplete, a list is malformed or disagrees with its folder, or an image cannot be read, or if
+    validation is asked for and there are no images for it.
     """
     splits.check(split)
     if faces not in config.FACES:
@@ -117,10 +111,13 @@ def load(
     places = {"DATA_DIR": config.directory(data_dir, "faces or celeba")} if data_dir else {}
     places["data"] = config.DATA
     for place, folder in places.items():
-        if found := _course(folder):
-            return _photographs("photographs", found, place, size, cache, split)
-        if found := _celeba(folder):
-            return _photographs("celeba", found, place, size, cache, split)
+        below = layouts.search(folder)
+        if home := layouts.course(below):
+            shown = f"{place}/{home[0].path.relative_to(folder).as_posix()}".removesuffix("/.")
+            return _photographs("photographs", _course(*home), shown, size, cache, split)
+        if home := layouts.celeba(below):
+            return _photographs("celeba", _celeba(*home, below), place, size, cache, split)
+        layouts.refuse("faces", below)
     if faces == "photographs":
         looked = " or ".join(f"{folder}/{layout}" for folder in places.values() for layout in ("faces", "celeba"))
         raise LabError(f"FACES=photographs: there are none in {looked}; put them there, or give FACES=avatars")
@@ -172,9 +169,10 @@ class Listed:
 
     folder: Path
     listing: Path
-    lines: dict[str, int]  # names of the images, and the line of the list on which each stands
+    lines: dict[str, int]  # names of the images as they lie there, and the line of the list on which each stands
     attributes: pd.DataFrame
     fingerprint: str  # another one if a list has changed, or name, size or time of an image
+    partition: Path | None = None  # CelebA's other list
 
 
 def _photographs(source: str, found: dict[str, Listed], place: str, size: int, cache: Path, split: str) -> Faces:
@@ -215,7 +213,7 @@ def _check_validation(found: dict[str, Listed]) -> None:
         )
     if "validation" in found and not found["validation"].lines:
         raise LabError(
-            f"{train.listing.with_name(CELEBA_PARTS[2])}: has no image in partition 1, which SPLIT=validation is "
+            f"{found['validation'].partition}: has no image in partition 1, which SPLIT=validation is "
             "judged on; give CelebA's full list, or SPLIT=test"
         )
 
@@ -271,23 +269,31 @@ def paint(task: tuple[str, str], size: int, crop: int | None) -> np.ndarray:
 
 
 def _open(path: str) -> Image.Image:
-    """A PNG or JPEG upright and in RGB. OSError if the file cannot be read, ValueError if what is in it cannot."""
+    """A picture upright and in RGB. OSError if the file cannot be read, ValueError if what is in it cannot."""
     with open(path, "rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of damaged notes beside the picture, in the words of the decoder
         # Pillow warns where it finds up to twice as many pixels as it allows, and raises beyond.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            image = Image.open(file, formats=("PNG", "JPEG"))
+            image = Image.open(file, formats=FORMATS)
             ImageOps.exif_transpose(image, in_place=True)
             return _rgb(image)
         except UnidentifiedImageError:
-            raise ValueError("is not a PNG or JPEG image" if os.fstat(file.fileno()).st_size else "is empty") from None
+            raise ValueError(_no_picture(file)) from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             raise ValueError(f"has more than {Image.MAX_IMAGE_PIXELS:,} pixels") from None
         except Exception as error:  # decoders raise whatever they trip over: OSError, SyntaxError, struct.error, ...
             if isinstance(error, OSError) and error.errno:  # the system's fault, not the image's
                 raise
             raise ValueError(f"is cut short or corrupt ({' '.join(str(error).split())})") from None
+
+
+def _no_picture(file: BinaryIO) -> str:
+    """What is wrong with a file that no decoder takes."""
+    file.seek(0)
+    start = file.read(4096)
+    what = contents.what(start)
+    return "is empty" if not start else "is not a PNG, JPEG or WebP image" + (f" but {what}" if what else "")
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -307,17 +313,14 @@ def _square(image: Image.Image, crop: int | None) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-# The course's layout
+# The two layouts
 
 
-def _course(folder: Path) -> dict[str, Listed] | None:
-    """Both splits in ``folder/faces``, None if nothing of them is there, LabError if a part is missing or bad."""
-    home = folder / "faces"
-    if not _complete(home, COURSE_PARTS):
-        if all((folder / part).exists() for part in COURSE_PARTS[:2]):
-            raise LabError(f"{folder}: train.csv lies here, but photographs are looked for in {home}; move them there")
-        return None
-    train, test = (_course_split(home / f"{split}.csv", home / split) for split in ("train", "test"))
+def _course(home: layouts.Folder, missing: list[str]) -> dict[str, Listed]:
+    """Both splits of a folder in the course's layout. LabError if a part is missing or bad."""
+    if missing:
+        _refuse_incomplete(home.path, missing, layouts.COURSE, [home])
+    train, test = (_course_split(home.at(f"{split}.csv"), home.at(split)) for split in ("train", "test"))
     for one, other in ((train, test), (test, train)):
         odd = [column for column in other.attributes if column not in one.attributes]
         if odd:
@@ -326,202 +329,128 @@ def _course(folder: Path) -> dict[str, Listed] | None:
 
 
 def _course_split(listing: Path, folder: Path) -> Listed:
-    text, digest = _text(listing)
-    rows = _csv_rows(listing, text)
-    line, header = next(rows)
-    columns = [name.strip() for name in header]
-    if IMAGE_NAME not in columns:
-        raise LabError(f"{listing}, line {line}: has no column {IMAGE_NAME} ({_short(','.join(header))}); add one")
-    lines, attributes = _table(listing, columns, rows)
+    lines, attributes, digest = lists.attributes(listing)
+    folder = layouts.pictures(folder)
     files = _files(folder)
-    _check_present(folder, listing, lines, files)
+    names = _as_they_lie(folder, listing, lines, files)
+    lines = {names[name]: line for name, line in lines.items()}
     return Listed(folder, listing, lines, attributes, _fingerprint(digest, lines, files))
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Every row that is not blank, with its line number."""
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
-    try:
-        for row in reader:
-            if row:
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise LabError(f"{path}, line {reader.line_num}: is not CSV ({error}); put it right") from None
-
-
-# CelebA
-
-
-def _celeba(folder: Path) -> dict[str, Listed] | None:
-    """The three partitions in ``folder/celeba`` or ``folder``, as :func:`_course` returns both splits."""
-    for home in (folder / "celeba", folder):
-        if _complete(home, CELEBA_PARTS):
-            return _celeba_splits(*(home / part for part in CELEBA_PARTS))
-    return None
-
-
-def _celeba_splits(folder: Path, listing: Path, partition: Path) -> dict[str, Listed]:
-    lines, attributes, digest = _celeba_attributes(listing)
-    parts, parts_digest = _celeba_partition(partition)
+def _celeba(home: Path, parts: list[Path | None], below: list[layouts.Folder]) -> dict[str, Listed]:
+    """The three partitions of CelebA, as :func:`_course` returns both splits."""
+    missing = [name for name, path in zip(layouts.CELEBA, parts, strict=True) if path is None]
+    if missing:
+        _refuse_incomplete(home, missing, layouts.CELEBA, below)
+    folder, listing, partition = parts
+    folder = layouts.pictures(folder)
+    lines, attributes, digest = lists.attributes(listing)
+    parts_of, parts_digest = lists.partitions(partition)
     files = _files(folder)
-    _agree(listing, lines, partition, parts)
-    _agree(partition, parts, listing, lines)
-    _check_present(folder, listing, lines, files)
-    _agree(folder, [name for name in files if name.lower().endswith(SUFFIXES)], listing, lines)
+    _agree(listing, lines, partition, parts_of)
+    _agree(partition, parts_of, listing, lines)
+    names = _as_they_lie(folder, listing, lines, files)
+    known = set(map(_stem, lines))
+    _agree(folder, [name for name in files if _is_picture(name) and _stem(name) not in known], listing, lines)
     found = {}
     for wanted, split in PARTITIONS.items():
-        chosen = {name: line for name, line in lines.items() if parts[name] == wanted}
+        chosen = {names[name]: line for name, line in lines.items() if parts_of[name] == wanted}
         if not chosen and split != "validation":
             raise LabError(f"{partition}: has no image in partition {wanted}; replace the file")
-        rows = attributes[[parts[name] == wanted for name in lines]].reset_index(drop=True)
-        found[split] = Listed(folder, listing, chosen, rows, _fingerprint(digest + parts_digest, chosen, files))
+        rows = attributes[[parts_of[name] == wanted for name in lines]].reset_index(drop=True)
+        marks = _fingerprint(digest + parts_digest, chosen, files)
+        found[split] = Listed(folder, listing, chosen, rows, marks, partition)
     return found
 
 
-def _celeba_attributes(path: Path) -> tuple[dict[str, int], pd.DataFrame, str]:
-    """The list: how many images on line 1, the attributes' names on line 2, then an image and its values on each."""
-    text, digest = _text(path)
-    rows = _split_rows(text)
-    _, count = next(rows)
-    _, header = next(rows, (2, []))
-    lines, attributes = _table(path, [IMAGE_NAME, *header], rows)
-    if count != [str(len(lines))]:
-        raise LabError(
-            f"{path}, line 1: says {_short(' '.join(count))}, but {len(lines)} images follow; replace the file"
-        )
-    return lines, attributes, digest
-
-
-def _celeba_partition(path: Path) -> tuple[dict[str, str], str]:
-    """The partition of each image by its name."""
-    text, digest = _text(path)
-    parts: dict[str, str] = {}
-    for line, cells in _split_rows(text):
-        where = f"{path}, line {line}"
-        if len(cells) != 2 or cells[1] not in PARTITIONS:
-            raise LabError(f"{where}: {_short(' '.join(cells))} is not an image and 0, 1 or 2; replace the file")
-        if cells[0] in parts:
-            raise LabError(f"{where}: {_short(cells[0])} is listed a second time; replace the file")
-        parts[cells[0]] = cells[1]
-    return parts, digest
-
-
-def _split_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Every line that is not blank, its number and its words."""
-    return ((n, line.split()) for n, line in enumerate(text.split("\n"), start=1) if line.strip())
-
-
-def _agree(one: Path, names: Iterable[str], other: Path, known: Container[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise LabError(f"{one}: has {_short(name)}, but {other.name} has not; use files of one download")
+def _refuse_incomplete(home: Path, missing: Sequence[str], parts: Sequence[str], below: list[layouts.Folder]) -> None:
+    """LabError that names what a layout lacks, and an archive that may hold it."""
+    todo = f"add it, or remove {', '.join(parts)} altogether"
+    packed = [path.relative_to(below[0].path).as_posix() for path in layouts.archives("faces", below, parts)][:3]
+    if packed:
+        todo = f"unpack {' and '.join(packed)}, which lies there"
+    raise LabError(f"{home}: has no {' and no '.join(missing)}; {todo}")
 
 
 # Lists and folders
 
 
-def _complete(home: Path, parts: Sequence[str]) -> bool:
-    """Whether all parts of a layout are in a directory; False if there is none, LabError if there are only some."""
-    try:
-        missing = [part for part in parts if not (home / part).exists()]
-    except OSError as error:  # a directory on the way that may not be searched
-        raise LabError(f"{home}: cannot be read ({error.strerror}); change its permissions") from None
-    if missing and len(missing) < len(parts):
-        raise LabError(f"{home}: has no {' and no '.join(missing)}; add it, or remove {', '.join(parts)} altogether")
-    return not missing
-
-
-def _text(path: Path) -> tuple[str, str]:
-    """The text of a list and the SHA-256 of its bytes."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise LabError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
-    try:
-        text = content.decode("utf-8-sig")  # a spreadsheet may put a mark before it
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text or not text.strip():
-        trouble = "is not text in UTF-8" if "\0" in text else "is empty"
-        raise LabError(f"{path}: {trouble}; replace it")
-    return text, hashlib.sha256(content).hexdigest()
-
-
-def _table(
-    path: Path, columns: list[str], rows: Iterable[tuple[int, list[str]]]
-) -> tuple[dict[str, int], pd.DataFrame]:
-    """Names with their lines, and attributes as uint8 0 or 1, from rows of a name and a value per attribute."""
-    at = columns.index(IMAGE_NAME)
-    attributes = _attribute_names(path, columns, at)
-    lines: dict[str, int] = {}
-    values = bytearray()
-    for line, cells in rows:
-        if len(cells) != len(columns):
-            raise LabError(f"{path}, line {line}: has {len(cells)} values for {len(columns)} columns; put it right")
-        name = cells.pop(at)
-        if trouble := _name_trouble(name, lines):
-            raise LabError(f"{path}, line {line}: {IMAGE_NAME} {_short(name)} {trouble}")
-        lines[name] = line
-        try:
-            values += bytes([VALUES[cell] for cell in cells])
-        except KeyError:
-            column, cell = next((c, v) for c, v in zip(attributes, cells, strict=True) if v not in VALUES)
-            raise LabError(
-                f"{path}, line {line} ({_short(name)}): {column!r} is {_short(cell)}, not 0 or 1 (or -1 or 1)"
-            ) from None
-    if not lines:
-        raise LabError(f"{path}: lists no image; add a line for each")
-    matrix = np.frombuffer(values, np.uint8).reshape(len(lines), len(attributes))
-    _check_mixed(path, attributes, list(lines.values()), matrix)
-    return lines, pd.DataFrame((matrix == PRESENT).astype(np.uint8), columns=attributes)
-
-
-def _attribute_names(path: Path, columns: list[str], at: int) -> list[str]:
-    """All columns but the one of the names. LabError if there are none, or one has no name or that of another."""
-    attributes = columns[:at] + columns[at + 1 :]
-    if not attributes:
-        raise LabError(f"{path}: has no attribute; add a column for each")
-    for column in columns:
-        if not column or columns.count(column) > 1:
-            raise LabError(f"{path}: a column is named {column!r}{' twice' if column else ''}; each needs its own name")
-    return attributes
-
-
-def _name_trouble(name: str, before: dict[str, int]) -> str:
-    """What is wrong with the name of an image, empty if nothing is."""
-    if name in before:
-        return f"stands on line {before[name]} already; remove one"
-    if name in ("", ".", "..") or "/" in name or "\\" in name:
-        return "is not the name of a file in the folder of the split; give that"
-    return ""
-
-
-def _check_mixed(path: Path, attributes: list[str], lines: list[int], matrix: np.ndarray) -> None:
-    """LabError if a column writes absent in two ways: one of them may mean something else, "unknown" perhaps."""
-    for column, values in zip(attributes, matrix.T, strict=True):
-        zero, minus = values == ABSENT, values == MINUS
-        if zero.any() and minus.any():
-            odd, is_, other = (zero, 0, -1) if zero.sum() < minus.sum() else (minus, -1, 0)
-            raise LabError(
-                f"{path}, line {lines[odd.argmax()]}: {column!r} is {is_}, but {other} on other lines; "
-                "write 0 and 1, or -1 and 1"
-            )
+def _agree(one: Path, names: Iterable[str], other: Path, known: Container[str]) -> None:
+    odd = [name for name in names if name not in known]
+    if odd:
+        more = f" and {len(odd) - 1:,} more" if len(odd) > 1 else ""
+        raise LabError(f"{one}: has {short(odd[0])}{more}, but {other.name} has not; use files of one download")
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of every file in a folder."""
+    """Size and time of every file in a folder, without hidden ones."""
     try:
         with os.scandir(folder) as entries:
-            stats = ((entry.name, entry.stat()) for entry in entries if entry.is_file())
+            stats = (
+                (entry.name, entry.stat()) for entry in entries if not entry.name.startswith(".") and entry.is_file()
+            )
             return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats}
     except OSError as error:
         raise LabError(f"{folder}: cannot be read ({error.strerror}); change its permissions") from None
 
 
-def _check_present(folder: Path, listing: Path, lines: dict[str, int], files: Container[str]) -> None:
-    for name, line in lines.items():
-        if name not in files:
-            raise LabError(f"{listing}, line {line}: {_short(name)} is not in {folder}; add it, or remove the line")
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(layouts.PICTURES)
+
+
+def _stem(name: str) -> str:
+    """What stays the same of a name when a picture is converted or copied: no ending, small letters, one Unicode."""
+    stem = os.path.splitext(name)[0] if _is_picture(name) else name
+    return unicodedata.normalize("NFC", stem).casefold()
+
+
+def _as_they_lie(
+    folder: Path, listing: Path, lines: dict[str, int], files: dict[str, tuple[int, int]]
+) -> dict[str, str]:
+    """The file of each listed name: of that name or, where only one can be meant, of that name with another ending.
+
+    LabError says how many have none, and why that may be.
+    """
+    missing = [name for name in lines if name not in files]
+    if not missing:
+        return {name: name for name in lines}
+    others: dict[str, list[str]] = {}
+    for file in files:
+        if _is_picture(file) and file not in lines:
+            others.setdefault(_stem(file), []).append(file)
+    wanted = Counter(map(_stem, missing))
+    names = {name: name for name in lines}
+    lost = []
+    for name in missing:
+        meant = others.get(_stem(name), [])
+        if len(meant) == 1 and wanted[_stem(name)] == 1:
+            names[name] = meant[0]
+        else:
+            lost.append((name, meant))
+    if lost:
+        _refuse_lost(folder, listing, lines, lost, sum(map(_is_picture, files)))
+    return names
+
+
+def _refuse_lost(
+    folder: Path, listing: Path, lines: dict[str, int], lost: list[tuple[str, list[str]]], pictures: int
+) -> None:
+    name, meant = lost[0]
+    where = f"{listing}, line {lines[name]}: {short(name)}"
+    if len(lost) == 1 and not meant:
+        raise LabError(f"{where} is not in {folder}; add it, or remove the line")
+    if len(meant) > 1:
+        raise LabError(f"{where} is not in {folder}, but {' and '.join(sorted(meant)[:3])} are; keep one of them")
+    if not pictures:
+        why = "it holds no picture; unpack the archive of the images there"
+    elif len(lost) == len(lines):
+        why = "the pictures there have other names; put those there that the list is of"
+    else:
+        why = "perhaps the archive was not unpacked to its end; unpack it again, or take the lines out"
+    raise LabError(
+        f"{where} and {len(lost) - 1:,} more of the {len(lines):,} listed are not in {folder}, where {pictures:,} "
+        f"pictures lie: {why}"
+    )
 
 
 def _fingerprint(lists: str, names: Iterable[str], files: dict[str, tuple[int, int]]) -> str:
@@ -531,8 +460,3 @@ def _fingerprint(lists: str, names: Iterable[str], files: dict[str, tuple[int, i
         size, time = files[name]
         digest.update(f"{name}/{size}/{time}/".encode())
     return digest.hexdigest()
-
-
-def _short(text: str) -> str:
-    """Text from a file in quotes and on one line, with its middle left out if it is long."""
-    return repr(text if len(text) <= 60 else f"{text[:28]}...{text[-28:]}")

@@ -12,6 +12,7 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import joblib
@@ -144,7 +146,9 @@ def _paint_chunk(
 def _processes(n: int) -> Iterator[Callable[..., Iterable[int]]]:
     """A ``map`` that runs in as many processes as the cores and ``n`` tasks are worth, or here if that is one.
 
-    Processes are spawned: a fork of one that holds torch, or a kernel's threads, may hang.
+    Processes are spawned: a fork of one that holds torch, or a kernel's threads, may hang. What they do is in this
+    package, so they do not import the script that is run: it may be one without ``if __name__ == "__main__"``, which
+    would start all over in each of them.
     """
     wanted = min(joblib.cpu_count(), math.ceil(n / PER_PROCESS))
     if wanted <= 1:
@@ -153,9 +157,22 @@ def _processes(n: int) -> Iterator[Callable[..., Iterable[int]]]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(wanted, mp_context=context, initializer=_start_process)
     try:
-        yield pool.map
+        yield partial(_without_main, pool.map)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _without_main(submit: Callable[..., Iterable[int]], *tasks: Any) -> Iterable[int]:
+    """Submit tasks, at which processes start, with an empty module in place of the script that is run.
+
+    A new process imports what ``sys.modules`` holds as ``__main__``, and nothing where that has no file.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        return submit(*tasks)
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _start_process() -> None:

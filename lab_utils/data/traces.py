@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lab_utils import config
+from lab_utils.data import layouts
 from lab_utils.files import digest
 
-# Where a data set is looked for, below DATA_DIR and data/.
+# Where a data set is looked for first, below DATA_DIR and data/.
 HOMES = {
     "digits": ("MNIST/raw",),
     "faces": ("faces", "celeba", "img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt"),
@@ -19,7 +20,13 @@ def traces(kind: str, data_dir: Path | None, asked: Mapping[str, Any]) -> str:
     """Changes when a file that a data set may come from does, by its name, size or time; nothing is read."""
     folders = dict.fromkeys((data_dir or config.DATA, config.DATA))
     found = [sorted(stamps(folder / home)) for folder in folders for home in HOMES[kind]]
-    return digest([found, dict(asked)])
+    elsewhere = [
+        [str(path), sorted(stamps(path))]
+        for folder in folders
+        for path in layouts.sources(kind, folder)
+        if not any(path.is_relative_to(folder / home) for home in HOMES[kind])
+    ]
+    return digest([found, elsewhere, dict(asked)])
 
 
 def stamps(path: Path) -> Iterator[tuple[str, int, int]]:
