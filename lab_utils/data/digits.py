@@ -201,8 +201,9 @@ def _read(name: str, path: Path) -> np.ndarray:
 def _read_npz(path: Path) -> list[np.ndarray]:
     """The four arrays in the file that Keras downloads."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = [file[name] for name in ("x_train", "y_train", "x_test", "y_test")]
+        # Opened here, for numpy leaves a file open that it cannot read.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as held:
+            arrays = [held[name] for name in ("x_train", "y_train", "x_test", "y_test")]
         return [_published(name, array) for name, array in zip(CHECKSUMS, arrays, strict=True)]
     except OSError as error:
         trouble = f"cannot be read ({error.strerror or short(str(error))})"
