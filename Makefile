@@ -29,7 +29,7 @@ endef
 quoted = '$(subst $(newline),'$$'\n'',$(subst ','\'',$(1)))'
 ARGUMENTS = $(foreach name,$(sort $(KNOWN) $(GIVEN)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help report seeds verify publish submit compare bench test test-slow lab data clean lock
+.PHONY: help report seeds verify publish submit compare bench chaos test test-slow lab data clean lock
 
 help: ## print the targets
 	@echo 'make TARGET [PROFILE=smoke|quick|long|full] [NB="01 03"] [DATA_DIR=dir] [FACES=auto|photographs|avatars] [SEED=n] [SPLIT=test|validation] [CHANGES=json] [FORCE=1] [JOBS=n] [PY=python3]'
@@ -58,6 +58,10 @@ compare: $(READY) ## say what differs between the reports in folders A and B, an
 
 bench: $(READY) ## measure speed, time to quality and memory against the usual loops, and the page to play with (PARTS="speed quality memory explore")
 	@$(PY) -m benchmarks $(PARTS) --data-dir $(call quoted,$(value DATA_DIR))
+
+chaos: KNOWN := N FULL SEED TRIAL JOBS
+chaos: $(READY) ## hurt N reports, each in its own way, and see that the next command mends them ([N=20] [FULL=0] [SEED=0] [TRIAL=number] [JOBS=1])
+	@$(PY) -m chaos $(ARGUMENTS)
 
 test: $(READY) ## run the checks that matter, ten minutes on two cores
 	@$(PY) -m pytest -m "not slow" $(PYTEST)
