@@ -140,8 +140,7 @@ def damaged_store(rng: random.Random, state: str, known: Known) -> Fault:
 
 def damaged(rng: random.Random, state: str, globs: tuple[str, ...]) -> Fault:
     how, which, where = rng.choice(tuple(DAMAGES)), rng.random(), rng.random()
-    said = f"a file of {' '.join(globs)} {how}"
-    return Fault(said, state, before=partial(damage, globs, how, which, where), damaged=True)
+    return Fault(f"a file {how}", state, before=partial(damage, globs, how, which, where), damaged=True)
 
 
 def damage(globs: tuple[str, ...], how: str, which: float, where: float, root: Path) -> None:

@@ -150,7 +150,9 @@ class Command:
             code = self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             code = None
-        return Said(code, self.log.read_text(errors="replace"))
+        text = self.log.read_text(errors="replace")
+        of_report = re.search(r"^make: \*\*\* .* Error (\d+)$", text, re.MULTILINE)  # make itself ends with 2
+        return Said(int(of_report[1]) if code and of_report else code, text)
 
 
 def draw(number: int, kind: str, seed: int, states: States) -> Fault:

@@ -56,6 +56,7 @@ def outcome(states, tmp_path, fault=None):
         ("echo 'Traceback (most recent call last):'; echo 'error: a'; exit 2", trial.FAILED, "exit code 2"),
         ("echo 'error: a'; echo 'error: b'; exit 2", trial.FAILED, "exit code 2"),
         (f"{MENDS}; exit 1", trial.FAILED, "exit code 1"),
+        ("echo 'error: a'; echo 'make: *** [Makefile:44: report] Error 1'; exit 2", trial.FAILED, "exit code 1"),
         (f"{MENDS}; touch reports/smoke/.a.json.123", trial.FAILED, "files are left: reports/smoke/.a.json.123"),
         (f"{MENDS}; sleep 60 > /dev/null & {MENDS}", trial.FAILED, "processes are left: sleep 60"),
         (f"test ! -e {METRICS} && {MENDS} || {{ {ADVICE}; }}", trial.ONE_LINE, ""),
