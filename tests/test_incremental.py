@@ -19,7 +19,7 @@ from test_report import FIGURE, METRICS, PARAMETERS, alive, wait_for
 from lab_utils import handover
 from lab_utils.config import ROOT
 from lab_utils.files import locked
-from lab_utils.report import depends
+from lab_utils.report import depends, request
 
 # The report of two toy notebooks, whose labs are files of the package. The first imports a module that imports another
 # and shows a source, a metric and a reading; the second uses data and a third module.
@@ -435,6 +435,41 @@ def test_a_report_that_was_stopped_goes_on_with_what_is_missing(project, how):
         "runs: it has not run yet" if how == signal.SIGKILL else "runs: its last run was inter"
     )
     assert not list(folder.glob(".work-*"))
+
+
+def test_what_was_being_written_when_a_command_was_killed_is_removed_an_hour_later(project):
+    (project / "data/cache").mkdir()
+    left = [project / name for name in ("reports/quick/metrics/.01_first.json.123", "data/cache/.avatars-ab.npy.7")]
+    fresh, other = project / "data/cache/.avatars-cd.npy.8", project / "data/cache/.digit-judge.lock"
+    for path in (*left, fresh, other):
+        path.write_text("half")
+    for path in (*left, other):
+        os.utime(path, (time.time() - 3700,) * 2)
+    assert report(project)[0] == 0
+    assert [path.exists() for path in (*left, fresh, other)] == [False, False, True, True]
+
+
+DATA_JSON = ["", "[]", '{"digits": []}', '{"digits": {"traces": 1}}', "sha256", "described", "traces", "mnist"]
+
+
+@pytest.mark.parametrize("damage", DATA_JSON)
+def test_what_is_known_of_the_data_and_was_damaged_is_found_again(project, damage):
+    path = project / "reports/quick/.data.json"
+    text = path.read_text()
+    path.write_text(text.replace(damage, f"{damage[:-1]}~") if damage in DATA_JSON[-4:] else damage)
+    assert path.read_text() != text
+    code, said = report(project)
+    assert (code, len(said.splitlines())) == (0, 3), said
+    assert "holds" in lines(said)["02"]
+    assert path.read_text() == text
+
+
+def test_a_lack_of_memory_is_one_line(capsys, tmp_path):
+    def fails():
+        raise MemoryError
+
+    assert request.exit_code(fails, tmp_path, "interrupted") == 2
+    assert capsys.readouterr().err == "error: there is not enough memory; end other programs and run again\n"
 
 
 def test_two_reports_at_once_wait_for_one_another(project):

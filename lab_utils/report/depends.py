@@ -187,21 +187,27 @@ def looks(request: Request, labs: Mapping[str, Lab]) -> dict[str, str]:
 def remember_data(folder: Path, seen: Mapping[str, str], data: Data) -> None:
     """Keep what the data sets were when their files looked like this."""
     before = read_known(folder)
-    now = before | {kind: {"traces": seen[kind], "described": data[kind]} for kind in data}
+    now = before | {kind: entry(seen[kind], data[kind]) for kind in data}
     if now != before:
         write_whole(folder / ".data.json", to_json(now))
 
 
+def entry(look: str, described: Mapping[str, Any]) -> dict[str, Any]:
+    return {"traces": look, "described": described, "sha256": digest([look, described])}
+
+
 def known_data(folder: Path, seen: Mapping[str, str]) -> Data | None:
-    """What the data sets are, if their files look as they did when last read; else None."""
+    """What the data sets are, if their files look as they did when last read and it is as it was written; else None."""
     known = read_known(folder)
-    if any(known.get(kind, {}).get("traces") != look for kind, look in seen.items()):
-        return None
+    for kind, look in seen.items():
+        if not isinstance(known.get(kind), dict) or known[kind] != entry(look, known[kind].get("described")):
+            return None
     return {kind: known[kind]["described"] for kind in seen}
 
 
 def read_known(folder: Path) -> dict[str, dict[str, Any]]:
     try:
-        return read_json(folder / ".data.json")
+        found = read_json(folder / ".data.json")
     except (FileNotFoundError, ValueError):  # it can be made again
         return {}
+    return found if isinstance(found, dict) else {}

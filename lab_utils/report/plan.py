@@ -1,7 +1,12 @@
 """The commands `run` and `data`: say what is to be done for a request, and why, and have it done."""
 
+import contextlib
+import re
 import shutil
+import time
+from pathlib import Path
 
+from lab_utils import config
 from lab_utils.files import locked, shown
 from lab_utils.report import depends
 from lab_utils.report.depends import known_data, load_data, looks, remember_data
@@ -10,6 +15,8 @@ from lab_utils.report.record import Data, Manifest, Plan, altered, read_manifest
 from lab_utils.report.request import Places, Request
 from lab_utils.words import source_lines
 
+PART = re.compile(r"^\..+\.\d+$")  # a file that is being written, as lab_utils.files names it
+HOUR = 3600  # seconds; who has not written to a file for so long does not write to it any more
 WHOLE = {"index.html", "explore.html"}  # pages of all notebooks together
 
 
@@ -24,6 +31,8 @@ def run(request: Request, places: Places) -> int:
     """Bring the requested notebooks and everything about them up to date; the exit code."""
     for name in request.NB:
         places.source(name)
+    for folder in (places.folder, config.CACHE):
+        clear(folder)
     known = known_data(places.folder, looks(request, places.labs))
     data = load_data(request, places.labs) if known is None else known
     with locked(places.folder):
@@ -45,6 +54,14 @@ def run(request: Request, places: Places) -> int:
             code = build(plan, request, places, manifest)
     print(f"report: {shown(places.folder / 'index.html')}")
     return code
+
+
+def clear(folder: Path) -> None:
+    """Remove what was being written when its process was killed: it may be as large as all prepared images."""
+    with contextlib.suppress(OSError):  # gone by now, or not ours to remove: the next command will try
+        for path in folder.rglob(".*"):
+            if PART.match(path.name) and path.is_file() and time.time() - path.stat().st_mtime > HOUR:
+                path.unlink()
 
 
 def make_plan(request: Request, places: Places, manifest: Manifest, data: Data) -> Plan:

@@ -99,6 +99,9 @@ def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> 
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except MemoryError:
+        print("error: there is not enough memory; end other programs and run again", file=sys.stderr)
+        return 2
     except OSError as error:  # no disk, no permission
         print(f"error: {error.filename or reports}: {error.strerror or error}", file=sys.stderr)
         return 2
