@@ -191,11 +191,22 @@ def test_terms_are_those_of_images_as_they_are(run, portraits):
 # What is kept
 
 
+def saying(text):
+    """Makes a model of one tensor, with a text beside it."""
+    return lambda: ({"weight": torch.arange(6.0).reshape(2, 3)}, text)
+
+
+def said(made):
+    (_, text), was_there = made
+    return text, was_there
+
+
 def test_what_is_there_is_not_made_again(tmp_path):
     path = tmp_path / "folder" / "one.bin"
-    assert kept.made_once(path, lambda: b"first") is False
-    assert kept.made_once(path, lambda: b"second") is True
-    assert path.read_bytes() == b"first"
+    assert said(kept.made_once(path, saying("first"))) == ("first", False)
+    (tensors, text), was_there = kept.made_once(path, saying("second"))
+    assert (text, was_there) == ("first", True)
+    assert torch.equal(tensors["weight"], saying("")()[0]["weight"])
 
 
 def test_two_that_want_the_same_make_it_once(tmp_path):
@@ -204,15 +215,15 @@ def test_two_that_want_the_same_make_it_once(tmp_path):
     def make():
         time.sleep(0.05)  # so that the other one comes meanwhile
         made.append(1)
-        return b"x"
+        return saying("x")()
 
-    both = [threading.Thread(target=lambda: found.append(kept.made_once(tmp_path / "x", make))) for _ in range(2)]
+    both = [threading.Thread(target=lambda: found.append(said(kept.made_once(tmp_path / "x", make)))) for _ in range(2)]
     for one in both:
         one.start()
     for one in both:
         one.join()
     assert made == [1]
-    assert sorted(found) == [False, True]
+    assert sorted(found) == [("x", False), ("x", True)]
 
 
 def test_what_failed_is_made_by_the_next(tmp_path):
@@ -220,15 +231,30 @@ def test_what_failed_is_made_by_the_next(tmp_path):
     with pytest.raises(ZeroDivisionError):
         kept.made_once(path, lambda: 1 // 0)
     assert not path.exists()
-    assert kept.made_once(path, lambda: b"x") is False
+    assert said(kept.made_once(path, saying("x"))) == ("x", False)
 
 
 def test_what_is_older_than_a_command_that_trusts_nothing_is_made_again(tmp_path, monkeypatch):
     path = tmp_path / "x"
-    kept.made_once(path, lambda: b"old")
+    kept.made_once(path, saying("old"))
     os.utime(path, (time.time() - 60,) * 2)
     asked = checkpoint.Asked(tmp_path, "", {}, since=time.time() - 30)
     monkeypatch.setattr(checkpoint, "asked", lambda: asked)
-    assert kept.made_once(path, lambda: b"new") is False
-    assert path.read_bytes() == b"new"
-    assert kept.made_once(path, lambda: b"newer") is True
+    assert said(kept.made_once(path, saying("new"))) == ("new", False)
+    assert said(kept.made_once(path, saying("newer"))) == ("new", True)
+
+
+def test_what_was_damaged_is_made_again_wherever_that_is(tmp_path, capsys):
+    """A bit of the weights, of the text, of a name or of the hash: nothing of it is loaded."""
+    path = tmp_path / "x"
+    kept.made_once(path, saying("old"))
+    whole = path.read_bytes()
+    flipped = [whole[:i] + bytes([whole[i] ^ 4]) + whole[i + 1 :] for i in range(len(whole))]
+    cut = [whole[:n] for n in (0, 1, 8, 100, len(whole) - 1)]
+    for content in [*flipped, *cut, whole + b"x"]:
+        path.write_bytes(content)
+        found = kept.read(path)
+        assert found is None or (found[1], found[0]["weight"].tolist()) == ("old", [[0, 1, 2], [3, 4, 5]])
+    assert capsys.readouterr().out.count("left aside: x in the cache, which was cut short or altered") > len(whole) // 2
+    assert said(kept.made_once(path, saying("new"))) == ("new", False)
+    assert said(kept.made_once(path, saying("newer"))) == ("new", True)

@@ -10,8 +10,6 @@ from typing import Any
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from lab_utils import config, sources
@@ -23,7 +21,7 @@ from lab_utils.metrics.pca import fit_ppca
 from lab_utils.models.vae import PPCA, VAEFromPPCA, reparameterise
 from lab_utils.run import Run, device_name
 from lab_utils.training.fit import History
-from lab_utils.training.kept import made_once
+from lab_utils.training.kept import Kept, made_once
 from lab_utils.training.vae import of_mean, train_vae, unconditional
 
 COMPONENTS = 20  # of the mixture
@@ -71,7 +69,7 @@ def train(
     """
     path = cache / f"face-vae-{key(run, images, test, size, photographs)}.safetensors"
 
-    def make() -> bytes:
+    def make() -> Kept:
         history = train_vae(
             run, vae, (images,), of_mean(optimal_gaussian_nll, vae.mean), name="vae", slow=vae.linear.parameters(),
             mirror=True, augment=retaken if photographs else None, steps=size.steps, batch_size=size.batch_size,
@@ -81,16 +79,16 @@ def train(
         if len(history.stretches) == 0 or history.stretches["step"].iloc[-1] < size.steps:
             raise StoppedError(history)
         tables = {name: getattr(history, name).to_dict("list") for name in ("curve", "stretches")}
-        return save({name: t.contiguous() for name, t in vae.state_dict().items()}, {"history": json.dumps(tables)})
+        return vae.state_dict(), json.dumps(tables)
 
     try:
-        if made_once(path, make):
-            print(f"vae: from the cache ({path.name})")
+        (weights, text), was_there = made_once(path, make)
     except StoppedError as stopped:
         return stopped.history
-    with safe_open(path, "pt", device=str(run.device)) as file:
-        vae.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118, it is no dict
-        tables = json.loads(file.metadata()["history"])
+    if was_there:
+        print(f"vae: from the cache ({path.name})")
+    vae.load_state_dict(weights)
+    tables = json.loads(text)
     return History(*(pd.DataFrame(tables[name]) for name in ("curve", "stretches")), "")
 
 

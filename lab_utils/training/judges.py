@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from lab_utils import config, sources
@@ -26,7 +25,7 @@ from lab_utils.metrics.control import judge_scores, logits_of
 from lab_utils.metrics.fidelity import as_bytes, fcd
 from lab_utils.run import Run, device_name, start
 from lab_utils.training.classifier import DIGITS, FACES, train_classifier
-from lab_utils.training.kept import made_once
+from lab_utils.training.kept import Kept, made_once
 
 SEED = 0  # whatever the seed of a run
 THREADS = 2  # likewise: another number of threads would round otherwise
@@ -50,16 +49,17 @@ def judge(run: Run, kind: str, images: Tensor, labels: Tensor, profile: str, cac
     arguments = {} if kind == "digits" else {"attributes": labels.shape[1], "side": images.shape[-1]}
     path = cache / f"{recipe.name.replace(' ', '-')}-{key(run, images, labels, steps)}.safetensors"
 
-    def make() -> bytes:
+    def make() -> Kept:
         augment = moved_if_few(images) if kind == "digits" else None
         with threads(THREADS):
             trained = train_classifier(run, recipe.name, images, labels, steps, recipe, augment=augment, **arguments)
-        return save({name: tensor.contiguous() for name, tensor in trained.state_dict().items()})
+        return trained.state_dict(), ""
 
-    if made_once(path, make):
+    (weights, _), was_there = made_once(path, make)
+    if was_there:
         print(f"{recipe.name}: from the cache ({path.name})")
     model = run.build(f"{recipe.name} weights", recipe.make, **arguments)
-    model.load_state_dict(load_file(path, device=str(run.device)))
+    model.load_state_dict(weights)
     return model.eval()
 
 

@@ -1,29 +1,54 @@
 """Models that several notebooks need: trained once by whoever comes first, and kept by what they depend on."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
 
-from lab_utils.files import write_whole
+from lab_utils.files import say, write_whole
 from lab_utils.training import checkpoint
 
+Kept = tuple[Mapping[str, Tensor], str]  # a model's tensors by name, and a text beside them
 
-def made_once(path: Path, make: Callable[[], bytes]) -> bool:
-    """See that ``path`` is there, by writing what ``make()`` gives if it is not; whether it had been there.
+
+def made_once(path: Path, make: Callable[[], Kept]) -> tuple[Kept, bool]:
+    """What is kept at ``path``, and whether it was there: ``make()`` gives it if not, and it is written.
 
     Processes that want the same one at the same time wait for the first.
     """
-    if there(path):
-        return True
+    if found := read(path):
+        return found, True
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.stem}.lock")):
-        if there(path):  # which another process may have made meanwhile
-            return True
-        write_whole(path, make())
-    return False
+        if found := read(path):  # which another process may have made meanwhile
+            return found, True
+        tensors, text = make()
+        made = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        known = json.dumps([text, checkpoint.fingerprint(path.name, text, made)])
+        write_whole(path, save(made, metadata={"known": known}))  # under one name: several come in any order
+    return (made, text), False
 
 
-def there(path: Path) -> bool:
-    """Whether a file is there that may be loaded."""
-    return path.exists() and not checkpoint.made_before(path)
+def read(path: Path) -> Kept | None:
+    """What is kept at ``path``, on the CPU; None if there is nothing that may be loaded.
+
+    A file that was cut or altered is left aside, with a line: another judge would give other numbers, and no error.
+    """
+    try:
+        if checkpoint.made_before(path):
+            return None
+        with safe_open(path, "pt") as file:
+            text, sha256 = json.loads(file.metadata()["known"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+        if sha256 == checkpoint.fingerprint(path.name, text, tensors):
+            return tensors, text
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        pass
+    say(f"left aside: {path.name} in the cache, which was cut short or altered")
+    return None
