@@ -159,7 +159,10 @@ def draw(number: int, kind: str, seed: int, states: States) -> Fault:
     """The fault of a trial: the same for the same seed and number."""
     rng = random.Random(f"{seed}-{number}")
     _, drawn, begins = KINDS[kind]
-    state = "fresh" if states.whole else rng.choice(begins)
+    if states.whole:  # in which each state costs minutes
+        state = "fresh" if "fresh" in begins else begins[-1]
+        return drawn(rng, state, states.of("fresh"))
+    state = rng.choice(begins)
     return drawn(rng, state, states.of("fresh" if state == "finished" else state))
 
 

@@ -114,6 +114,14 @@ def test_the_same_seed_and_number_draw_the_same_fault(kind):
     assert said[:20] == said[20:]
 
 
+def test_trials_with_whole_notebooks_begin_in_states_that_are_quickly_made(tmp_path):
+    states = trial.States(tmp_path, whole=True)
+    states.finished, states.known = tmp_path, {"fresh": KNOWN}
+    begun = {kind: trial.draw(3, kind, 0, states).state for kind in faults.KINDS}
+    assert set(begun.values()) == {"fresh", "edited", "finished"}
+    assert (begun["disk full"], begun["damaged store"], begun["file times"]) == ("fresh", "edited", "finished")
+
+
 def test_a_cycle_has_all_kinds():
     cycle = [faults.kind_of(number, True) for number in range(sum(often for often, _, _ in faults.KINDS.values()))]
     assert {kind: cycle.count(kind) for kind in cycle} == {kind: often for kind, (often, _, _) in faults.KINDS.items()}
