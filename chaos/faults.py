@@ -46,16 +46,17 @@ class Known:
     operations: Mapping[str, int]  # by role, that write
 
 
-Draw = Callable[[random.Random, str, Known], Fault]
+Ask = Callable[[], Known]  # a report is run for the answer
+Draw = Callable[[random.Random, str, Ask], Fault]
 
 
 # Signals
 
 
-def killed_at_a_moment(rng: random.Random, state: str, known: Known) -> Fault:
-    roles = ["make", *(role for role in ROLES if role in known.operations)]
+def killed_at_a_moment(rng: random.Random, state: str, known: Ask) -> Fault:
+    roles = ["make", *(role for role in ROLES if role in known().operations)]
     role, how, share = rng.choice(roles), rng.choice(SIGNALS), rng.random()
-    seconds = 1.0 * share if role == "worker" else known.seconds * share
+    seconds = 1.0 * share if role == "worker" else known().seconds * share
     said = f"{how.name} to {role} {seconds:.1f} s after it began"
     return Fault(said, state, meanwhile=partial(kill, role, how, seconds), killed=True)
 
@@ -76,28 +77,28 @@ def kill(role: str, how: signal.Signals, seconds: float, root: Path, command: su
         note(root, role)
 
 
-def killed_at_an_operation(rng: random.Random, state: str, known: Known) -> Fault:
+def killed_at_an_operation(rng: random.Random, state: str, known: Ask) -> Fault:
     how, (role, at) = rng.choice(SIGNALS), operation(rng, known)
     hook = {"what": "signal", "role": role, "at": at, "signal": int(how)}
     return Fault(f"{how.name} to {role} at its operation {at}", state, hook, killed=True)
 
 
-def operation(rng: random.Random, known: Known, roles: tuple[str, ...] = ROLES) -> tuple[str, int]:
+def operation(rng: random.Random, known: Ask, roles: tuple[str, ...] = ROLES) -> tuple[str, int]:
     """A process, and which of the files that it writes."""
-    role = rng.choice([role for role in roles if role in known.operations])
-    return role, 1 + int(rng.random() * known.operations[role])
+    role = rng.choice([role for role in roles if role in known().operations])
+    return role, 1 + int(rng.random() * known().operations[role])
 
 
 # Disks
 
 
-def disk_full(rng: random.Random, state: str, known: Known) -> Fault:
+def disk_full(rng: random.Random, state: str, known: Ask) -> Fault:
     role, at = operation(rng, known)
     hook = {"what": "disk full", "role": role, "at": at, "below": ""}
     return Fault(f"disk full from operation {at} of {role} on", state, hook)
 
 
-def small_disk(rng: random.Random, state: str, known: Known) -> Fault:
+def small_disk(rng: random.Random, state: str, known: Ask) -> Fault:
     folder, free = rng.choice(("reports", "data/cache")), int(2 ** rng.uniform(14, 22.5))
     said = f"{folder} on a disk with {free:,} bytes free"
     return Fault(said, state, before=partial(mount, folder, free), after=partial(enlarge, folder))
@@ -120,7 +121,7 @@ def enlarge(folder: str, root: Path) -> None:
     subprocess.run(["mount", "-o", "remount,size=1g", str(root / folder)], check=True)
 
 
-def read_only(rng: random.Random, state: str, known: Known) -> Fault:
+def read_only(rng: random.Random, state: str, known: Ask) -> Fault:
     folder = rng.choice(("", "reports", "reports/smoke", "reports/smoke/metrics", "reports/smoke/checkpoints", "data"))
     role, at = rng.choice((("report", 1), operation(rng, known)))
     said = f"{folder or 'everything'} read-only from operation {at} of {role} on"
@@ -130,11 +131,11 @@ def read_only(rng: random.Random, state: str, known: Known) -> Fault:
 # Files
 
 
-def damaged_result(rng: random.Random, state: str, known: Known) -> Fault:
+def damaged_result(rng: random.Random, state: str, known: Ask) -> Fault:
     return damaged(rng, state, ("reports/smoke/*", "reports/smoke/[!c]*/**/*"))
 
 
-def damaged_store(rng: random.Random, state: str, known: Known) -> Fault:
+def damaged_store(rng: random.Random, state: str, known: Ask) -> Fault:
     return damaged(rng, state, ("data/cache/*", "reports/smoke/checkpoints/**/*"))
 
 
@@ -183,13 +184,13 @@ DAMAGES = {"cut short": shorten, "emptied": empty, "with a flipped bit": flip, "
 # The rest
 
 
-def clock_jumps(rng: random.Random, state: str, known: Known) -> Fault:
+def clock_jumps(rng: random.Random, state: str, known: Ask) -> Fault:
     (role, at), seconds = operation(rng, known, ("report", "kernel")), rng.choice((-10_000, -1, 1, 10_000)) * DAY
     hook = {"what": "clock", "role": role, "at": at, "seconds": seconds}
     return Fault(f"the clock of {role} jumps {seconds / DAY:+,.0f} days at operation {at}", state, hook)
 
 
-def other_times(rng: random.Random, state: str, known: Known) -> Fault:
+def other_times(rng: random.Random, state: str, known: Ask) -> Fault:
     to = rng.choice((0, 4e9))
     said = f"all files are of {time.gmtime(to).tm_year}"
     return Fault(said, state, before=partial(date, to), damaged=True)
@@ -201,11 +202,11 @@ def date(to: float, root: Path) -> None:
     note(root, "all files")
 
 
-def two_at_once(rng: random.Random, state: str, known: Known) -> Fault:
+def two_at_once(rng: random.Random, state: str, known: Ask) -> Fault:
     return Fault("two reports at once", state, before=partial(note, where="both"), twice=True)
 
 
-def data_moved(rng: random.Random, state: str, known: Known) -> Fault:
+def data_moved(rng: random.Random, state: str, known: Ask) -> Fault:
     (role, at), back = operation(rng, known, ("report", "kernel", "worker")), rng.random() < 0.7
     said = f"DATA_DIR moved away at operation {at} of {role}{', and back' if back else ''}"
     hook = {"what": "data moved", "role": role, "at": at, "move": ["photographs", "moved"]}
@@ -217,12 +218,12 @@ def move_back(root: Path) -> None:
         (root / "moved").rename(root / "photographs")
 
 
-def memory_error(rng: random.Random, state: str, known: Known) -> Fault:
+def memory_error(rng: random.Random, state: str, known: Ask) -> Fault:
     role, at = operation(rng, known)
     return Fault(f"no memory for {role} at operation {at}", state, {"what": "memory error", "role": role, "at": at})
 
 
-def little_memory(rng: random.Random, state: str, known: Known) -> Fault:
+def little_memory(rng: random.Random, state: str, known: Ask) -> Fault:
     role = rng.choice(("kernel", "kernel", "executor"))  # what is left to a report that cannot begin is Python's to say
     room = int(GIB * (rng.uniform(0.5, 6) if role == "kernel" else rng.uniform(0.1, 1.5)))
     said = f"{room / GIB:.1f} GiB of addresses for {role}"

@@ -161,9 +161,9 @@ def draw(number: int, kind: str, seed: int, states: States) -> Fault:
     _, drawn, begins = KINDS[kind]
     if states.whole:  # in which each state costs minutes
         state = "fresh" if "fresh" in begins else begins[-1]
-        return drawn(rng, state, states.of("fresh"))
+        return drawn(rng, state, lambda: states.of("fresh"))
     state = rng.choice(begins)
-    return drawn(rng, state, states.of("fresh" if state == "finished" else state))
+    return drawn(rng, state, lambda: states.of("fresh" if state == "finished" else state))
 
 
 def carry_out(number: int, kind: str, fault: Fault, states: States, folder: Path) -> Result:
