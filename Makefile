@@ -9,8 +9,9 @@ VENV := .venv
 PY ?= $(VENV)/bin/python
 READY := $(if $(filter $(VENV)/bin/python,$(PY)),$(VENV)/installed)
 
-# Notebooks and the report find lab_utils from anywhere; kernels are this interpreter's, not a stale one of the user.
+# Notebooks and the report find lab_utils from anywhere. Text is UTF-8 whatever the locale.
 export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+export PYTHONUTF8 := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYTHONDONTWRITEBYTECODE ?=
 # Memory in pages of 2 MB, where glibc and Linux give them: a step of a network takes 3 to 7 % less time.
@@ -18,7 +19,7 @@ export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 # Known variables, from the environment too, and all that stand on the command line: the report refuses what it does
 # not know.
-KNOWN := PROFILE NB DATA_DIR FACES SEED JOBS SPLIT CHANGES FORCE
+KNOWN := PROFILE NB DATA_DIR FACES SEED JOBS SPLIT CHANGES FORCE REPORTS CACHE
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 # What is given holds as it was written: make would expand a $ in it, here and in what it exports, and run a $(shell).
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name)))$(eval export $(name)))
@@ -32,8 +33,8 @@ ARGUMENTS = $(foreach name,$(sort $(KNOWN) $(GIVEN)),$(call quoted,$(name)=$(val
 .PHONY: help report seeds verify publish submit compare bench chaos test test-slow lab data clean lock
 
 help: ## print the targets
-	@echo 'make TARGET [PROFILE=smoke|quick|long|full] [NB="01 03"] [DATA_DIR=dir] [FACES=auto|photographs|avatars] [SEED=n] [SPLIT=test|validation] [CHANGES=json] [FORCE=1] [JOBS=n] [PY=python3]'
-	@echo 'make seeds [N=5] [GRID=json] and the same words; make submit NAME="Ada Lovelace" [PROFILE=name]; make compare A=dir B=dir'
+	@echo 'make TARGET [PROFILE=smoke|quick|long|full] [NB="01 03"] [DATA_DIR=dir] [FACES=auto|photographs|avatars] [SEED=n] [SPLIT=test|validation] [CHANGES=json] [FORCE=1] [JOBS=n] [REPORTS=dir] [CACHE=dir] [PY=python3]'
+	@echo 'make seeds [N=5] [GRID=json] and the same words; make submit NAME="Ada Lovelace" [PROFILE=name]; make compare A=dir B=dir; make lab [LAB="--no-browser --port=8890"]'
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
 report: $(READY) ## run what is missing or changed, write reports/<profile>/index.html
@@ -57,7 +58,7 @@ compare: $(READY) ## say what differs between the reports in folders A and B, an
 	@$(PY) -m lab_utils.report compare $(ARGUMENTS)
 
 bench: $(READY) ## measure speed, time to quality and memory against the usual loops, and the page to play with (PARTS="speed quality memory explore")
-	@$(PY) -m benchmarks $(PARTS) --data-dir $(call quoted,$(value DATA_DIR))
+	@LAB_CACHE=$(call quoted,$(value CACHE)) $(PY) -m benchmarks $(PARTS) --data-dir $(call quoted,$(value DATA_DIR))
 
 chaos: KNOWN := N FULL SEED TRIAL JOBS
 chaos: $(READY) ## hurt N reports, each in its own way, and see that the next command mends them ([N=20] [FULL=0] [SEED=0] [TRIAL=number] [JOBS=1])
@@ -69,16 +70,16 @@ test: $(READY) ## run the checks that matter, ten minutes on two cores
 test-slow: $(READY) ## run all the others
 	@$(PY) -m pytest -m slow $(PYTEST)
 
-lab: $(READY) ## open JupyterLab with a kernel that finds lab_utils
-	@dir=$(call quoted,$(value DATA_DIR)); [[ -z $$dir || $$dir = /* ]] || dir="$$PWD/$$dir"; \
-	DATA_DIR="$$dir" $(PY) -m jupyterlab --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks
+lab: KNOWN += LAB
+lab: $(READY) ## open JupyterLab with a kernel that finds lab_utils (LAB="--no-browser --port=8890" gives it options)
+	@$(PY) -m lab_utils.report lab $(ARGUMENTS)
 
 data: $(READY) ## fetch the data now, so that later runs need no network
 	@$(PY) -m lab_utils.report data $(ARGUMENTS)
 
 clean: ## remove reports, caches and the virtual environment, never data/ or published reports
 	@rm -rf $(VENV) .pytest_cache .ruff_cache data/cache
-	@find reports -mindepth 1 -maxdepth 1 ! -name published -exec rm -rf {} +
+	@[[ ! -d reports ]] || find reports -mindepth 1 -maxdepth 1 ! -name published -exec rm -rf {} +
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 lock: ## compile requirements.lock again from pyproject.toml
@@ -90,6 +91,9 @@ $(VENV)/installed: requirements.lock
 		$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done) \
 		|| { echo 'error: no Python 3.11 to 3.13 on the PATH; install one, or name an interpreter that has the packages with PY=' >&2; exit 2; }; \
 	echo "making $(VENV) with $$($$python --version): about 6 GB, a few minutes, once"; \
+	case '$(VENV)' in /*) at='$(VENV)';; *) at="$$PWD/$(VENV)";; esac; \
+	[[ $$at != *:* ]] || { echo "error: $$at: Python makes no virtual environment below a colon; make it elsewhere with VENV=dir, or name an interpreter that has the packages with PY=" >&2; exit 2; }; \
+	mkdir -p "$$at" 2>/dev/null || { echo "error: $$at cannot be made; make it elsewhere with VENV=dir, or name an interpreter that has the packages with PY=" >&2; exit 2; }; \
 	$$python -m venv $(VENV) || { echo 'error: Python cannot make virtual environments; on Debian: apt-get install python3-venv' >&2; exit 2; }; \
 	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
 	@touch $@

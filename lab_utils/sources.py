@@ -144,7 +144,7 @@ def package_versions() -> dict[str, str | None]:
     """Installed versions of what the project depends on directly; the lock holds the rest."""
     if not (ROOT / "pyproject.toml").exists():
         return {}
-    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     found = dict.fromkeys(re.match(r"[\w.-]+", line)[0] for line in wanted)
     for name in found:
         with contextlib.suppress(PackageNotFoundError):

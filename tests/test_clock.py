@@ -206,5 +206,5 @@ def test_the_sentence_is_true_for_the_numbers(finished, profile, times, says):
 
 
 def rendered(manifest: Manifest, at) -> str:
-    places = Places(at / "notebooks", at / "reports/quick", TOYS)
+    places = Places(at / "notebooks", at / "reports/quick", TOYS, at / "reports/published")
     return index.render_index(manifest, {}, places, "make report", grades(manifest, {}, places))

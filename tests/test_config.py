@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lab_utils import clock, config, files, watch
+from lab_utils import clock, config, files, gpu, watch
 from lab_utils.config import LabError
 from lab_utils.run import Run, noise, rng, start
 
@@ -165,36 +165,69 @@ def test_a_driver_that_torch_cannot_use_is_no_gpu(tmp_path, devices):
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", stub, tmp_path / "stub.c"], check=True)
     env = os.environ | {"LD_LIBRARY_PATH": str(tmp_path), "PYTHONPATH": str(config.ROOT)}
     done = subprocess.run([sys.executable, "-c", ASK], env=env, capture_output=True, text=True, check=True)
-    assert done.stdout == f"False False quick {devices == 1}\n"
+    assert done.stdout == "False False quick False\n"
     said = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert len(said) == devices
     assert all("cannot use it" in line and "CPU" in line and "quick" in line for line in said)
 
 
-@pytest.mark.parametrize("cuda", ["13.0", None])
-def test_why_torch_cannot_use_the_gpu_is_said_in_one_line(monkeypatch, capsys, recwarn, cuda):
-    def is_available():
-        if cuda:
-            warnings.warn("CUDA initialization: the driver is too old\n(found version 12040)", stacklevel=1)
-        return False
+@pytest.mark.parametrize(
+    ("cuda", "error", "says"),
+    [
+        (
+            "13.0",
+            RuntimeError("no kernel image\nCompile with"),  # as where only an allocation fails
+            "(built for CUDA 13.0; CUDA initialization: the driver is too old (found version 12040); "
+            "RuntimeError: no kernel image)",
+        ),
+        (None, AssertionError("Torch not compiled with CUDA enabled"), "(built without CUDA; CUDA initialization"),
+        ("13.0", torch.OutOfMemoryError("CUDA out of memory"), "OutOfMemoryError: CUDA out of memory"),
+    ],
+)
+def test_why_torch_cannot_use_the_gpu_is_said_in_one_line(monkeypatch, recwarn, cuda, error, says):
+    def ones(*_, **__):
+        warnings.warn("CUDA initialization: the driver is too old\n(found version 12040)", stacklevel=1)
+        raise error
 
-    monkeypatch.setattr(config, "driver_answers", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "ones", ones)
     monkeypatch.setattr(torch.version, "cuda", cuda)
-    assert config.gpu_present.__wrapped__() is False
-    (line,) = capsys.readouterr().err.splitlines()
-    assert ("(built for CUDA 13.0; CUDA initialization: the driver is too old (found version 12040))" in line) == bool(
-        cuda
-    )
-    assert ("(built without CUDA)" in line) == (not cuda)
+    said = gpu.trouble()
+    assert says in said
+    assert "\n" not in said
     assert not recwarn.list
 
 
-def test_a_gpu_that_torch_can_use_is_one_without_a_word(monkeypatch, capsys):
+@pytest.mark.parametrize("trouble", ["", "torch cannot use it (built without CUDA)"])
+def test_a_gpu_is_one_that_torch_computed_on(monkeypatch, capsys, trouble):
+    monkeypatch.delenv("LAB_DEVICE", raising=False)
     monkeypatch.setattr(config, "driver_answers", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert config.gpu_present.__wrapped__() is True
-    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(config, "gpu_trouble", lambda: trouble)
+    assert config.gpu_present.__wrapped__() is not bool(trouble)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == bool(trouble)
+    assert all(trouble in line and "CPU" in line and "quick" in line for line in said)
+
+
+@pytest.mark.parametrize(("visible", "lines"), [("", 0), ("-1", 0), ("99", 1), ("GPU-none", 1)])
+def test_a_list_of_gpus_that_names_none_is_said(monkeypatch, capsys, visible, lines):
+    monkeypatch.delenv("LAB_DEVICE", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(config, "driver_answers", lambda: False)
+    assert config.gpu_present.__wrapped__() is False
+    assert capsys.readouterr().err.count(f"warning: CUDA_VISIBLE_DEVICES={visible} shows no GPU") == lines
+
+
+@pytest.mark.parametrize(("told", "present"), [("cuda", True), ("cpu", False)])
+def test_a_notebook_of_a_report_computes_where_the_report_says(monkeypatch, told, present):
+    monkeypatch.setenv("LAB_DEVICE", told)
+    monkeypatch.setattr(config, "driver_answers", lambda: not present)
+    assert config.gpu_present.__wrapped__() is present
+
+
+def test_a_library_that_only_has_the_name_of_a_driver_is_none(monkeypatch):
+    monkeypatch.setattr(config.ctypes, "CDLL", lambda _: SimpleNamespace())
+    assert not config.driver_answers()
 
 
 def test_both_names_of_tf32_can_be_read_after_a_start():

@@ -14,7 +14,7 @@ from lab_utils.config import ROOT
 
 # A module may import from its own layer and from those before it.
 LAYERS = (
-    {"config", "files", "words", "clock", "equations", "pictures", "spread"},
+    {"gpu", "config", "files", "words", "clock", "equations", "pictures", "spread"},
     {"losses", "models", "figures", "sources"},
     {"watch", "run", "labs", "data"},
     {"metrics", "handover"},
@@ -25,7 +25,7 @@ LAYERS = (
 )
 HEAVY = {"training", "page", "metrics", "models", "figures"}  # what the report does without
 # Imports inside a function, which run when it is called: from, to.
-DELAYED = {("lab_utils.watch", "lab_utils.figures"), ("lab_utils.config", "torch")}
+DELAYED = {("lab_utils.watch", "lab_utils.figures"), ("lab_utils.gpu", "torch")}
 
 GAME = {"training/gan", "models/gan", "training/acgan", "training/infogan"}
 LABELLED = {"models/cvae", "training/cvae"}

@@ -267,7 +267,7 @@ def test_a_profile_that_few_labs_have_is_about_these():
 
 def test_unknown_command(capsys):
     assert main(["runn"]) == 2
-    there = "run, data, verify, publish, submit, compare"
+    there = "run, data, verify, publish, submit, compare, lab"
     assert capsys.readouterr().err == f"error: there is no command 'runn'; there are {there}\n"
 
 

@@ -426,7 +426,7 @@ def test_a_run_that_another_command_holds_is_waited_for(seeds, ran, monkeypatch,
     whole = (run / "run.json").read_bytes()
     (run / "run.json").unlink()
     script = (
-        "import sys; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire()\n"
+        "import fcntl, sys; file = open(sys.argv[1], 'ab'); fcntl.flock(file, fcntl.LOCK_EX)\n"
         "print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(

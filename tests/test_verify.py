@@ -93,6 +93,17 @@ def dirty_now(_, patch):
     patch.setattr(depends, "git_state", lambda: Git(commit="a" * 40, dirty=True))
 
 
+def no_commit_now(_, patch):
+    patch.setattr(depends, "git_state", lambda: "it lies in another repository, /x")
+
+
+def no_commit_then(at, _):
+    shutil.rmtree(at / "reports/quick")
+    with pytest.MonkeyPatch.context() as patch:
+        no_commit_now(at, patch)
+        command(at, "run")
+
+
 def dirty_then(at, _):
     shutil.rmtree(at / "reports/quick")
     with pytest.MonkeyPatch.context() as patch:
@@ -143,6 +154,8 @@ def too_large(_, patch):
     [
         (failed, "01_good: failed; make report"),
         (dirty_now, "there are changes that are not committed"),
+        (no_commit_now, "there is no commit to say what it was made from: it lies in another repository"),
+        (no_commit_then, "01_good ran without a commit: it lies in another repository, /x; remove"),
         (dirty_then, "01_good ran with changes that were not committed"),
         (half, "02_other has not run"),
         (changed_since, "01_good: its code cells changed since"),

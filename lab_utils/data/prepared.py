@@ -65,7 +65,7 @@ def prepare(
     except OSError as error:
         raise LabError(
             f"{path}: {math.prod(shape) / 1e6:,.0f} MB of prepared images cannot be kept there "
-            f"({error.strerror or error}); make room, or change the permissions"
+            f"({error.strerror or error}); make room, change the permissions, or keep them elsewhere with CACHE=dir"
         ) from None
     except BrokenProcessPool:
         raise LabError(
@@ -110,7 +110,8 @@ def _build(path: Path, name: str, tasks: Sequence[Task], paint: Paint, shape: tu
         with open(part, "wb") as file:
             file.write(header)
             # The room is taken at once: a full disk is better known before an hour of work than after it.
-            os.posix_fallocate(file.fileno(), 0, len(header) + math.prod(shape))
+            if hasattr(os, "posix_fallocate"):  # which macOS lacks
+                os.posix_fallocate(file.fileno(), 0, len(header) + math.prod(shape))
         _paint_all(name, tasks, partial(_paint_chunk, paint, part, len(header), shape[1:]))
         sha256 = _sha256(part)
         with open(part, "ab") as file:

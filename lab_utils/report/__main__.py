@@ -6,8 +6,9 @@ python -m lab_utils.report verify [NAME=VALUE ...] run again elsewhere, compare 
 python -m lab_utils.report publish PROFILE=name    put a finished report into reports/published/
 python -m lab_utils.report submit NAME=person [PROFILE=name]   pack a report into one file to hand in
 python -m lab_utils.report compare A=folder B=folder           say what differs between two reports, and why
+python -m lab_utils.report lab [LAB=options]       open JupyterLab with a kernel that finds lab_utils
 
-  PROFILE   smoke, quick, full, or auto: full with a GPU, else quick
+  PROFILE   smoke, quick, long, full, or auto: full with a GPU, else quick
   NB        numbers of the notebooks, as in "03 05"; all of them if not given
   DATA_DIR  where the data is, if not in data/
   FACES     auto, photographs or avatars
@@ -15,6 +16,8 @@ python -m lab_utils.report compare A=folder B=folder           say what differs 
   SPLIT     test, or validation: train without held-out training images and judge on them, to choose settings
   CHANGES   settings that differ from the profile, JSON, as in '{"steps": 1200}'
   FORCE     1: run whatever holds, from the beginning
+  REPORTS   where reports are written, if not in reports/
+  CACHE     where models and images are kept that are made once, if not in data/cache/
   JOBS      how many notebooks run at once
 
 A notebook runs only if its code, its parameters, its settings, what it imports of lab_utils, the data, the packages
@@ -28,7 +31,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab_utils.config import ROOT, LabError
+from lab_utils.config import ROOT, LabError, expanded
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Lab
 from lab_utils.report.compare import compare
@@ -40,6 +43,7 @@ from lab_utils.report.verify import verify
 
 COMMANDS = {"run": run, "data": fetch, "verify": verify, "publish": publish}  # of a request
 WORDS = {"submit": ("NAME",), "compare": ("A", "B")}  # that these two know beside those of a request
+OTHERS = (*WORDS, "lab")
 
 
 def main(
@@ -52,11 +56,15 @@ def main(
 
     def carry_out() -> int:
         command = arguments[0]
-        if command not in (*COMMANDS, *WORDS):
-            raise LabError(f"there is no command {command!r}; there are {', '.join((*COMMANDS, *WORDS))}")
+        if command not in (*COMMANDS, *OTHERS):
+            raise LabError(f"there is no command {command!r}; there are {', '.join((*COMMANDS, *OTHERS))}")
+        if command == "lab":
+            from lab_utils.report.lab import lab  # with what starts notebooks, which no other command imports at once
+
+            return lab(arguments[1:])
         own, others = taken(arguments[1:], WORDS.get(command, ()))
         if command == "compare":
-            return compare(*(Path(own[word]).expanduser() for word in ("A", "B")))
+            return compare(*(expanded(own[word]) for word in ("A", "B")))
         request = parse(others, labs)
         places = places_of(request, notebooks, reports, labs)
         return submit(own["NAME"], places) if command == "submit" else COMMANDS[command](request, places)

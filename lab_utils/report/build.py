@@ -23,7 +23,7 @@ from lab_utils.files import digest, say, shown, to_json, write_whole
 from lab_utils.handover import COMPARISON, PROVENANCE, SOURCE, Record
 from lab_utils.report import collect, depends, record
 from lab_utils.report.collect import handed_over
-from lab_utils.report.execute import INJECTED, Children, Outcome, environment, run_notebook
+from lab_utils.report.execute import INJECTED, Children, Outcome, environment, run_notebook, threads_each
 from lab_utils.report.explore import render_explore
 from lab_utils.report.html import render
 from lab_utils.report.index import render_index
@@ -84,7 +84,7 @@ def execute_all(
     children = Children()
     jobs = request.JOBS or jobs_here()
     # Each has its share of the cores, for two that both want all of them are several times slower.
-    threads = max(1, joblib.cpu_count() // jobs) if jobs > 1 else None
+    threads = threads_each(jobs)
     with ThreadPoolExecutor(jobs) as pool:
         waiting = {
             pool.submit(run_one, name, plan.depends[name], request, places, scratch, children, threads): name
@@ -119,7 +119,7 @@ def run_one(
     say(f"{lab.number} | {name}, profile {request.PROFILE}, seed {request.seed}")
     return run_notebook(
         places.source(name), scratch / f"{name}.ipynb", places.log(name), now.parameters,
-        environment(request.DATA_DIR, threads, checkpoints(name, now, places)), children,
+        environment(request, threads, checkpoints(name, now, places)), children,
         lambda line: say(f"{lab.number} | {line}"),
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 Quick enough to be asked every time: it reads sources and compares hashes, and runs and loads nothing.
 """
 
+import os
 import platform
 import re
 import subprocess
@@ -12,16 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from lab_utils import config, sources
-from lab_utils.config import ROOT
+from lab_utils.config import ROOT, LabError
 from lab_utils.data.traces import traces
 from lab_utils.files import digest, read_json, sha256, to_json, write_whole
 from lab_utils.labs.spec import Lab
 from lab_utils.pictures import local_picture
 from lab_utils.report.record import Data, Depends, Environment, Git, Run
-from lab_utils.report.request import Request
+from lab_utils.report.request import Places, Request
+from lab_utils.report.written import cells, check
 
 LOCK = "requirements.lock"
 PICTURE = re.compile(r"""(?:!\[[^\]]*\]\(\s*<?|\bsrc\s*=\s*["']?)([^)>\s"']+)""")  # an address of one, in Markdown
+# Variables by which a command that git itself started, such as a hook, is told of another repository.
+GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
 NAMED = 3  # changes of one kind that a reason names
 
 
@@ -41,6 +45,12 @@ def parameters(request: Request, lab: Lab) -> dict[str, Any]:
     given = {"PROFILE": request.PROFILE, "SEED": request.seed, "SPLIT": request.SPLIT}
     given |= {"FACES": request.FACES} if "faces" in lab.data else {}
     return given | ({"CHANGES": request.CHANGES} if request.CHANGES else {})
+
+
+def check_notebooks(request: Request, places: Places) -> None:
+    """LabError if a notebook that is asked for is not there, is broken, or would not run as asked."""
+    for name in request.NB:
+        check(places.source(name), parameters(request, places.labs[name]))
 
 
 def device() -> str:
@@ -101,12 +111,6 @@ def as_written(value: Any) -> str:
 # What a notebook says
 
 
-def cells(source: Path) -> list[tuple[str, list[str], str]]:
-    """Kind, tags and text of each cell of a notebook; outputs do not count."""
-    written = read_json(source)["cells"]
-    return [(cell["cell_type"], cell["metadata"].get("tags", []), "".join(cell["source"])) for cell in written]
-
-
 def code_cells(source: Path) -> list[str]:
     return [text for kind, _, text in cells(source) if kind == "code"]
 
@@ -126,23 +130,66 @@ def environment(notebooks: Path) -> Environment:
     """What is the same for every notebook of one command; outputs in a notebook do not count in its source."""
     package = [path for path in (ROOT / "lab_utils").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     files = {path.relative_to(ROOT).as_posix(): sha256(path) for path in package}
-    cells_of = {path.name: prose(path) for path in notebooks.glob("*.ipynb")}
+    cells_of = {path.name: said_in(path) for path in notebooks.glob("*.ipynb") if path.is_file()}
+    git, no_git = git_state(), ""
+    if isinstance(git, str):
+        git, no_git = None, git
     return Environment(
-        source=digest([files, cells_of, lock_hash()]), git=git_state(), lock=lock_hash(),
+        source=digest([files, cells_of, lock_hash()]), git=git, no_git=no_git, lock=lock_hash(),
         python=platform.python_version(), packages=sources.package_versions(),
     )  # fmt: skip
 
 
-def git_state() -> Git | None:
-    """Commit and whether files differ from it; None outside a git checkout. Reports do not make a checkout dirty."""
+def said_in(path: Path) -> str:
+    """Hash of what a notebook says, or of the file if it is broken: one that is not asked for stops nothing."""
     try:
-        commit, changed = (
-            subprocess.run(["git", "-C", str(ROOT), *command], capture_output=True, text=True, check=True).stdout
-            for command in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", ".", ":(exclude)reports"))
+        return prose(path)
+    except LabError:
+        return sha256(path)
+
+
+def git_state(root: Path = ROOT) -> Git | str:
+    """Commit and whether files differ from it, or why there is none to state. Reports do not make a checkout dirty.
+
+    The project must be a repository of its own: the commit of one that it merely lies in says nothing of it.
+    """
+    try:
+        top = git(root, "rev-parse", "--show-toplevel").rstrip("\n")
+        if not top or not os.path.samefile(top, root):
+            return f"it lies in another repository, {top or 'inside of its .git'}"
+        commit = git(root, "rev-parse", "--verify", "HEAD").strip()
+        dirty = bool(git(root, "status", "--porcelain", "--", ".", ":(exclude)reports").strip())
+    except FileNotFoundError:
+        return "there is no command git"
+    except subprocess.CalledProcessError as error:
+        return git_trouble(error.stderr, root)
+    except OSError as error:
+        return f"git cannot be run: {error.strerror}"
+    return Git(commit=commit, dirty=dirty)
+
+
+def git(root: Path, *command: str) -> str:
+    """What git answers about the repository that ``root`` is in. CalledProcessError, OSError if it does not."""
+    env = {name: value for name, value in os.environ.items() if name not in GIT_VARIABLES}
+    env |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}  # in English, and without a write to a checkout that only reads
+    done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, check=True, env=env)
+    return os.fsdecode(done.stdout)
+
+
+def git_trouble(said: bytes, root: Path) -> str:
+    """Why git states no commit, from what it says, in one line."""
+    text = said.decode("utf-8", "replace")
+    if "dubious ownership" in text:
+        return (
+            "the checkout belongs to another user, so git does not read it; "
+            f"git config --global --add safe.directory '{root}' lets it"
         )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return Git(commit=commit.strip(), dirty=bool(changed.strip()))
+    if "Needed a single revision" in text:
+        return "it has no commit yet"
+    if "not a git repository" in text and not (root / ".git").exists():
+        return "it is no git checkout"
+    lines = [line.strip().removeprefix("fatal: ") for line in text.splitlines() if line.strip()]
+    return f"git says: {lines[0][:200]}" if lines else "git says nothing"
 
 
 def packages() -> dict[str, str | None]:
@@ -170,6 +217,7 @@ def load_data(request: Request, labs: Mapping[str, Lab]) -> Data:
 
         drawn = config.AVATARS[request.PROFILE]
         asked = {"avatars_drawn": drawn, "split": request.SPLIT}
+        asked |= {"cache": request.CACHE} if request.CACHE else {}
         found["faces"] = faces.describe(faces.load(request.DATA_DIR, request.FACES, **asked))
     return found
 

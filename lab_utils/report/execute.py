@@ -7,27 +7,36 @@ and, below it, the kernel.
 import json
 import os
 import signal
+import site
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+import joblib
 import nbformat
 from nbformat import NotebookNode
 from nbformat.reader import NotJSONError
 
+from lab_utils import config
 from lab_utils.config import ROOT
 from lab_utils.handover import SPENT
+from lab_utils.report.request import Request
 
 CELL_TIMEOUT = 3600  # seconds; a cell that takes longer hangs
+START_TIMEOUT = 600  # seconds; a kernel imports from a network drive, or from a disk that others use
 STOP_TIMEOUT = 15  # seconds that papermill is given to shut its kernel down
 RESUMED = ("goes on: ", "left aside: ", "not kept: ")  # lines on checkpoints, which no result shows
 MARKER = "papermill-error-cell-tag"  # on cells that papermill adds to say that something failed
 INJECTED = "injected-parameters"  # on the cell that papermill adds after the one tagged `parameters`
+# What else Python and matplotlib are told by their environment is a person's own, and could change what a page shows.
+PYTHON = {f"PYTHON{name}" for name in ("HOME", "PATH", "DONTWRITEBYTECODE", "PYCACHEPREFIX", "NOUSERSITE", "USERBASE")}
+PERSONAL = ("MPLBACKEND", "MATPLOTLIBRC", "DATA_DIR")
 
 
 @dataclass(frozen=True)
@@ -98,24 +107,42 @@ def run_notebook(
     return outcome_of(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
 
 
-def environment(data_dir: Path | None, threads: int | None, checkpoints: Mapping[str, Any]) -> dict[str, str]:
-    """What the process and its kernel see: this package first, no window, this environment's own kernel.
+def environment(request: Request, threads: int | None, checkpoints: Mapping[str, Any]) -> dict[str, str]:
+    """What the process and its kernel see: this package first, no window, UTF-8, no settings of the person.
 
     It computes with so many ``threads``, unless the environment already says how many; None leaves that to torch.
     ``checkpoints`` is what :class:`lab_utils.training.checkpoint.Asked` holds.
     """
-    env = {name: value for name, value in os.environ.items() if name not in ("MPLBACKEND", "DATA_DIR")}
+    env = {name: value for name, value in os.environ.items() if name in PYTHON or not name.startswith("PYTHON")}
+    env = {name: value for name, value in env.items() if name not in PERSONAL}
     env["LAB_CHECKPOINTS"] = json.dumps(checkpoints)
-    if data_dir:  # not a parameter: a page that others read is no place for a path of this machine
-        env["DATA_DIR"] = str(data_dir)
+    if request.DATA_DIR:  # not a parameter: a page that others read is no place for a path of this machine
+        env["DATA_DIR"] = str(request.DATA_DIR)
+    if request.CACHE:
+        env["LAB_CACHE"] = str(request.CACHE)
     others = [env["PYTHONPATH"]] if env.get("PYTHONPATH") else []
     env["PYTHONPATH"] = os.pathsep.join([str(ROOT), *others])
     if threads:
         env.setdefault("OMP_NUM_THREADS", str(threads))
+    if not any(distributions(path=[site.getusersitepackages()])):  # nothing is installed there: no usercustomize either
+        env["PYTHONNOUSERSITE"] = "1"
+    env["PYTHONUTF8"] = "1"  # whatever the locale: pages and data are UTF-8
     env["LAB_HEADLESS"] = "1"
-    env["JUPYTER_PREFER_ENV_PATH"] = "1"  # else a kernel of that name in the home directory goes first
+    env["LAB_DEVICE"] = "cuda" if config.gpu_present() else "cpu"
     env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger's remark on frozen modules
     return env
+
+
+def threads_each(jobs: int) -> int | None:
+    """The threads of each of so many notebooks at once; None leaves them to torch.
+
+    Torch takes all cores that it sees, and does not see that a container may use fewer of them.
+    """
+    cores = joblib.cpu_count()  # those of a container's quota
+    if jobs > 1:
+        return max(1, cores // jobs)
+    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores if seen and cores < seen else None
 
 
 def last_state(line: str) -> str:
@@ -159,6 +186,8 @@ def process_reason(target: Path, code: int) -> str:
         return f"the process was killed by {signal.Signals(-code).name}"
     note = target.with_suffix(".error")
     reason = note.read_text(encoding="utf-8") if note.exists() else f"the process ended with status {code}"
+    if reason.startswith("NoStart"):
+        return f"the kernel did not start, tried twice ({reason.removeprefix('NoStart: ')})"
     if reason.startswith("DeadKernelError"):
         return "the kernel died: it was killed, or ran out of memory"
     if reason.startswith("CellTimeoutError"):
@@ -251,22 +280,51 @@ def execute(source: str, target: str, parameters: str, cell_timeout: str) -> int
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # raising makes nbclient shut its kernel down
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
-        papermill.execute_notebook(
-            source, target, parameters=json.loads(parameters), kernel_name="python3", language="python",
-            cwd=str(Path(source).parent), progress_bar=False, request_save_on_cell_execute=True,
-            execution_timeout=int(cell_timeout), stdout_file=sys.stdout, stderr_file=sys.stderr,
-            shutdown_kernel="immediate",
-        )  # fmt: skip
+        run_cells(Path(source), Path(target), json.loads(parameters), int(cell_timeout))
     except KeyboardInterrupt:
         return 130
     except papermill.PapermillExecutionError as error:  # the notebook holds it
         print(error, file=sys.stderr)
         return 1
     except Exception as error:  # whatever it is, the report must be able to say it in one line
-        note = f"{type(error).__name__}: {one_line(str(error))}"
+        name = type(error).__name__ if begun(Path(target)) else "NoStart"
+        note = f"{name}: {one_line(str(error))}"
         Path(target).with_suffix(".error").write_text(note, encoding="utf-8")
         raise
     return 0
+
+
+def run_cells(source: Path, target: Path, parameters: Mapping[str, Any], cell_timeout: int) -> None:
+    """Run a notebook in a kernel, which is started once more if it ends before the first cell: a port may be taken."""
+    import papermill
+
+    from lab_utils.report.kernel import Manager
+
+    own = target.with_suffix(".ipython")  # in the place of the person's IPython, and of a folder that cannot be written
+    own.mkdir(exist_ok=True)
+    os.environ["IPYTHONDIR"] = str(own)
+    for last in (False, True):
+        try:
+            papermill.execute_notebook(
+                str(source), str(target), parameters=parameters, kernel_name="python3", language="python",
+                cwd=str(source.parent), progress_bar=False, request_save_on_cell_execute=True,
+                start_timeout=START_TIMEOUT, execution_timeout=cell_timeout, kernel_manager_class=Manager,
+                stdout_file=sys.stdout, stderr_file=sys.stderr, shutdown_kernel="immediate",
+            )  # fmt: skip
+            return
+        except (RuntimeError, OSError) as error:
+            if last or begun(target):
+                raise
+            print(f"the kernel did not start ({one_line(str(error))}); once more", file=sys.stderr)
+
+
+def begun(target: Path) -> bool:
+    """Whether a cell was given to the kernel, as papermill notes."""
+    try:
+        cells = nbformat.read(target, as_version=4).cells
+    except (OSError, ValueError):
+        return False
+    return any(cell.metadata.get("papermill", {}).get("start_time") for cell in cells)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from bs4 import BeautifulSoup, Tag
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
+from jupyter_core.paths import ENV_JUPYTER_PATH
 from nbconvert import HTMLExporter
 from nbconvert.filters.ansi import strip_ansi
 from nbformat import NotebookNode, from_dict
@@ -54,6 +55,11 @@ class PageExporter(HTMLExporter):
     """nbconvert's exporter with equations as MathML and nothing active; the rest is in templates/lab_report."""
 
     folder: Path | None = None  # in which pictures of the notebook are looked for
+
+    def get_prefix_root_dirs(self) -> list[str]:
+        """Where nbconvert's own templates lie: those of the same names that a person has at home change no page."""
+        places = [*ENV_JUPYTER_PATH, *super().get_prefix_root_dirs()]
+        return [next(place for place in places if Path(place, "nbconvert", "templates", "lab").is_dir())]
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:

@@ -193,7 +193,10 @@ def origin(runs: Mapping[str, Run]) -> str:
 
 def commit_line(run: Run) -> str:
     git = run.environment.git
-    return f"{git.commit[:10]}{' with changes' if git.dirty else ''}" if git else "not known"
+    if git is None:
+        why = run.environment.no_git.partition(";")[0]  # without what to do
+        return f"not known: {why}" if why else "not known"
+    return f"{git.commit[:10]}{' with changes' if git.dirty else ''}"
 
 
 def facts(runs: Mapping[str, Run]) -> list[tuple[str, str]]:

@@ -29,8 +29,7 @@ def fetch(request: Request, places: Places) -> int:
 
 def run(request: Request, places: Places) -> int:
     """Bring the requested notebooks and everything about them up to date; the exit code."""
-    for name in request.NB:
-        places.source(name)
+    depends.check_notebooks(request, places)
     for folder in (places.folder, config.CACHE):
         clear(folder)
     known = known_data(places.folder, looks(request, places.labs))

@@ -23,7 +23,7 @@ def publish(request: Request, places: Places) -> int:
         manifest = read_manifest(places.folder)
         for obstacle in obstacles(manifest, places):
             raise LabError(f"{shown(places.folder)} is not published: {obstacle}")
-        target = places.folder.parent / "published" / set_name(manifest)
+        target = places.published / set_name(manifest)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".publish-", dir=target.parent) as scratch:
             made = Path(scratch, "new")
@@ -31,7 +31,8 @@ def publish(request: Request, places: Places) -> int:
             size = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
             if size > LARGEST:
                 raise LabError(f"{shown(places.folder)} is not published: it has {size:,} bytes, more than {LARGEST:,}")
-            made.chmod(0o755)
+            for path in (made, *made.rglob("*")):  # for all to read, whatever a person keeps for themselves
+                path.chmod(0o755 if path.is_dir() else 0o644)
             if target.exists():
                 os.replace(target, Path(scratch, "old"))
             os.replace(made, target)
@@ -77,10 +78,15 @@ def obstacles(manifest: Manifest, places: Places) -> Iterator[str]:
     if len({run.seed for run in runs.values()}) > 1:
         yield "its notebooks have different seeds; make report with one SEED"
     here = depends.git_state()
-    if here and here.dirty:
+    if isinstance(here, str):
+        yield f"there is no commit to say what it was made from: {here}"
+    elif here.dirty:
         yield "there are changes that are not committed; commit them and make report"
     for name, run in runs.items():
-        if run.environment.git and run.environment.git.dirty:
+        if run.environment.git is None:
+            why = run.environment.no_git or "none was stated"
+            yield f"{name} ran without a commit: {why}; remove {shown(places.folder)} and make report"
+        elif run.environment.git.dirty:
             yield f"{name} ran with changes that were not committed; remove {shown(places.folder)} and make report"
         yield from (f"{name}: {reason} since; make report" for reason in outdated(name, manifest, places))
     yield from (f"{file} was altered or removed; make report" for file in altered(places.folder, manifest))

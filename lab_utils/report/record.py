@@ -48,6 +48,7 @@ class Environment(Record):
 
     source: str  # hash of the package, the notebooks' cells and the lock
     git: Git | None
+    no_git: str = ""  # why not
     lock: str | None
     python: str
     packages: dict[str, str | None]

@@ -1,6 +1,7 @@
 """What a person asks for on the command line, checked before anything else happens, and where it is carried out."""
 
 import dataclasses
+import errno
 import json
 import sys
 import time
@@ -13,10 +14,11 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from lab_utils import config
-from lab_utils.config import LabError, directory, resolve_profile
+from lab_utils.config import LabError, directory, expanded, resolve_profile
 from lab_utils.labs.spec import Lab
 
-MAKE_ONLY = ("PY", "V")  # make passes all it knows; these two are its own
+MAKE_ONLY = ("PY", "V", "VENV")  # make passes all it knows; these are its own
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}  # as in a checkout of somebody else's, or one that is only read
 HINTS = {
     "SEED": "give a whole number, 0 or more",
     "JOBS": "give a whole number, 1 or more",
@@ -43,6 +45,8 @@ class Request:
     JOBS: Annotated[int, Field(ge=1)] | None = None
     SPLIT: Literal[config.SPLITS] = "test"
     CHANGES: dict[str, Any] = Field(default_factory=dict)  # settings that differ from the profile
+    REPORTS: Path | None = None  # absolute; where reports are written, if not in reports/
+    CACHE: Path | None = None  # absolute; where models and images are kept, if not in data/cache/
     FORCE: bool = False  # run whatever holds, and load nothing that was made before
 
     @property
@@ -58,11 +62,14 @@ class Places:
     notebooks: Path
     folder: Path  # of the profile, below reports/
     labs: Mapping[str, Lab]
+    published: Path  # where the published sets lie
     since: float = 0.0  # no checkpoint or judge that was made before is loaded; seconds of the system's clock
 
     def source(self, name: str) -> Path:
         """The notebook as it is written. LabError if it is not there."""
         path = self.notebooks / f"{name}.ipynb"
+        if path.is_dir():
+            raise LabError(f"{path} is a directory, and no notebook; put the notebook in its place")
         if not path.is_file():
             raise LabError(f"{path} is not there: the notebook is listed but its file is missing")
         return path
@@ -84,9 +91,13 @@ class Places:
 
 
 def places_of(request: Request, notebooks: Path, reports: Path, labs: Mapping[str, Lab]) -> Places:
-    """Where a request is carried out: each profile has a folder, and so has its validation."""
-    folder = reports / (request.PROFILE if request.SPLIT == "test" else f"{request.PROFILE}-{request.SPLIT}")
-    return Places(notebooks, folder, labs, time.time() if request.FORCE else 0.0)
+    """Where a request is carried out: each profile has a folder, and so has its validation.
+
+    What is published is a part of the project, wherever reports are written.
+    """
+    folder = request.PROFILE if request.SPLIT == "test" else f"{request.PROFILE}-{request.SPLIT}"
+    since = time.time() if request.FORCE else 0.0
+    return Places(notebooks, (request.REPORTS or reports) / folder, labs, reports / "published", since)
 
 
 def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> int:
@@ -103,7 +114,10 @@ def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> 
         print("error: there is not enough memory; end other programs and run again", file=sys.stderr)
         return 2
     except OSError as error:  # no disk, no permission
-        print(f"error: {error.filename or reports}: {error.strerror or error}", file=sys.stderr)
+        at = error.filename or reports
+        refused = error.errno in UNWRITABLE and Path(at).is_relative_to(reports)
+        advice = "; write reports elsewhere with REPORTS=dir" if refused else ""
+        print(f"error: {at}: {error.strerror or error}{advice}", file=sys.stderr)
         return 2
 
 
@@ -114,7 +128,8 @@ def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
     of_profile = {name: lab for name, lab in labs.items() if given["PROFILE"] in lab.profiles}
     given["NB"] = notebook_names(given["NB"], labs) if "NB" in given else tuple(of_profile or labs)
     if "DATA_DIR" in given:
-        given["DATA_DIR"] = directory(Path(given["DATA_DIR"]).expanduser(), "the data").absolute()
+        given["DATA_DIR"] = directory(expanded(given["DATA_DIR"]), "the data").absolute()
+    given |= {name: to_write(name, given[name]) for name in ("REPORTS", "CACHE") if name in given}
     if "CHANGES" in given:
         given["CHANGES"] = changes(given["CHANGES"])
     try:
@@ -125,6 +140,14 @@ def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
     for name in request.NB:
         labs[name].settings(request.PROFILE, request.CHANGES)
     return request
+
+
+def to_write(name: str, path: str) -> Path:
+    """A folder that may be written to, absolute; it is made when it is needed. LabError if it is none."""
+    folder = expanded(path).absolute()
+    if folder.exists() and not folder.is_dir():
+        raise LabError(f"{name}={path}: this is not a directory")
+    return folder
 
 
 def assigned(arguments: Sequence[str], known: Sequence[str]) -> dict[str, str]:

@@ -33,9 +33,10 @@ def verify(request: Request, places: Places) -> int:
             raise LabError(f"{word}: a verification compares a whole run with the published one; leave {word} out")
     if request.SPLIT != "test":
         raise LabError(f"SPLIT={request.SPLIT}: what is published was judged on the test split; leave SPLIT out")
+    depends.check_notebooks(request, places)
     data = load_data(request, places.labs)
     reports = places.folder.parent
-    published = find_set(request, reports / "published", data)
+    published = find_set(request, places.published, data)
     known = read_manifest(published)
     seed = known.notebooks[request.NB[0]].seed
     if request.SEED not in (None, seed):

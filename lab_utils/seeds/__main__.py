@@ -23,7 +23,7 @@ from lab_utils.config import ROOT
 from lab_utils.files import read_json, shown
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Lab
-from lab_utils.report.depends import known_data, load_data, looks, remember_data
+from lab_utils.report.depends import check_notebooks, known_data, load_data, looks, remember_data
 from lab_utils.report.record import read_manifest
 from lab_utils.report.request import Places, exit_code, places_of
 from lab_utils.seeds.pool import prepare_judges, run_all
@@ -125,8 +125,7 @@ def main(
     def carry_out() -> int:
         wanted = parse(arguments, labs)
         places = places_of(wanted.request, notebooks, reports, labs)
-        for name in wanted.request.NB:
-            places.source(name)
+        check_notebooks(wanted.request, places)
         return repeat(wanted, places)
 
     if arguments and arguments[0] in ("-h", "--help", "help"):
@@ -137,4 +136,5 @@ def main(
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like Ctrl-C, with its kernels
+    sys.stdout.reconfigure(errors="backslashreplace")  # a name or folder in letters that a terminal may not have
     sys.exit(main(sys.argv[1:]))

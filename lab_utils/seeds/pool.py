@@ -21,7 +21,7 @@ from lab_utils.config import ROOT, LabError
 from lab_utils.files import say, shown
 from lab_utils.handover import PROVENANCE
 from lab_utils.report import build, collect
-from lab_utils.report.execute import Children, Outcome, environment, run_notebook
+from lab_utils.report.execute import Children, Outcome, environment, run_notebook, threads_each
 from lab_utils.report.record import Data
 from lab_utils.report.request import Places, Request
 from lab_utils.seeds.runs import Result, Run, held, result_of, write_result
@@ -64,7 +64,7 @@ def gpus() -> list[str]:
     if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
         return [one.strip() for one in visible.split(",")]
     try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, encoding="utf-8", errors="replace").stdout
     except OSError:  # a container may have the driver alone
         listed = ""
     n = sum(line.startswith("GPU ") for line in listed.splitlines())
@@ -88,7 +88,7 @@ def prepare_judges(runs: Sequence[Run], request: Request, places: Places) -> Non
     given = [request.PROFILE, str(request.DATA_DIR or ""), request.FACES, request.SPLIT]
     command = [sys.executable, "-m", "lab_utils.training.judges", *given, *wanted]
     asked = {"folder": str(log.parent.absolute()), "depends": "", "modules": {}, "since": places.since}
-    env = environment(request.DATA_DIR, None, asked)
+    env = environment(request, threads_each(1), asked)
     with (
         open(log, "w", encoding="utf-8") as sink,
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=ROOT, env=env) as child,
@@ -198,7 +198,7 @@ def run_one(run: Run, slot: Slot, request: Request, places: Places, data: Data, 
     for left in run.folder.glob(".work-*"):  # by a command that was killed
         shutil.rmtree(left, ignore_errors=True)
     kept = build.checkpoints(run.name, run.depends, replace(places, folder=run.folder))
-    env = environment(request.DATA_DIR, slot.threads, kept) | slot.env
+    env = environment(request, slot.threads, kept) | slot.env
 
     def tell(line: str) -> None:
         if line.startswith("goes on: "):  # all others are in the log

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 
-from lab_utils.files import digest, read_json, to_json, write_whole
+from lab_utils.files import digest, lock, read_json, to_json, write_whole
 from lab_utils.report import collect, depends
 from lab_utils.report.record import Data, Depends, Manifest, Record
 from lab_utils.report.request import Places
@@ -87,16 +86,8 @@ def runs_of(wanted: Wanted, places: Places, data: Data) -> list[Run]:
 def held(run: Run) -> Iterator[bool]:
     """Hold the folder of a run, made if need be; False if another command holds it."""
     run.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+    with open(run.folder / ".lock", "ab") as file:
+        yield lock(file, wait=False)
 
 
 def result_of(run: Run, since: float, begun: float) -> Result | None:

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from lab_utils.files import say, write_whole
+from lab_utils.config import LabError
+from lab_utils.files import lock, say, write_whole
 from lab_utils.training import checkpoint
 
 Kept = tuple[Mapping[str, Tensor], str]  # a model's tensors by name, and a text beside them
@@ -18,12 +18,17 @@ Kept = tuple[Mapping[str, Tensor], str]  # a model's tensors by name, and a text
 def made_once(path: Path, make: Callable[[], Kept]) -> tuple[Kept, bool]:
     """What is kept at ``path``, and whether it was there: ``make()`` gives it if not, and it is written.
 
-    Processes that want the same one at the same time wait for the first.
+    Processes that want the same one at the same time wait for the first. LabError if the folder cannot be written to.
     """
     if found := read(path):
         return found, True
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.stem}.lock")):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path.with_name(f".{path.stem}.lock"), "ab")  # noqa: SIM115, closed below
+    except OSError as error:  # known before the training, not after it
+        raise LabError(f"{error.filename}: {error.strerror}; keep what is trained elsewhere, with CACHE=dir") from None
+    with file:
+        lock(file)
         if found := read(path):  # which another process may have made meanwhile
             return found, True
         tensors, text = make()
