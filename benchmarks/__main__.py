@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         parser.error(f"PARTS={' '.join(sorted(unknown))}: there are {', '.join(parts)}")
     kind = "cuda" if gpu_present() else "cpu"
     path = OUTPUT / f"{kind}.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     try:
         home = data_dir(given.data_dir)
         machine = measure("machine")

@@ -20,7 +20,7 @@ def make_faces(folder: Path, faces: int = FACES) -> None:
     rng = np.random.default_rng(0)
     for split, n in (("train", faces), ("test", 10)):
         (folder / "faces" / split).mkdir(parents=True)
-        with open(folder / "faces" / f"{split}.csv", "w", newline="") as listing:
+        with open(folder / "faces" / f"{split}.csv", "w", newline="", encoding="utf-8") as listing:
             rows = csv.writer(listing)
             rows.writerow(["image_name", "Smiling", "Male"])
             for i in range(n):

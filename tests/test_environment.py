@@ -634,7 +634,7 @@ from lab_utils import figures
 print("·⁻⁵ − σ²", matplotlib.rcParams["savefig.bbox"], matplotlib.rcParams["font.size"], matplotlib.get_backend())
 print(sorted(name for name in globals() if name.startswith("MINE")), os.path.basename(os.getcwd()))
 print(json.dumps(open("words.txt").read()), "DATA_DIR" in os.environ)
-display({"image/png": figures.png(figures.lines({"a": ([0, 1], [1, 2])}, "x", "y"))}, raw=True)
+display({"image/png": figures.png(figures.lines({"a": ([0, 1], [1, 2])}, x_label="x", y_label="y"))}, raw=True)
 """
 COMMAND = r"""
 import os, sys
@@ -643,6 +643,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from lab_utils.labs.spec import Deliverable, Lab
 from lab_utils.report.__main__ import main
+from lab_utils.report.request import in_utf8
+in_utf8()
 @dataclass(frozen=True)
 class Settings:
     steps: int = 1

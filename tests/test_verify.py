@@ -1,6 +1,7 @@
 """`make publish` and `make verify`: what may be published, and how a run is compared with what was."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +83,17 @@ def test_publishing_again_replaces_the_set_whole(at):
     assert command(at, "publish") == 0
     assert not (at / "reports/published" / SET / "stray.txt").exists()
     assert [path.name for path in (at / "reports/published").iterdir()] == [SET]
+
+
+def test_a_published_set_can_be_read_by_all_whatever_a_person_keeps_for_themselves(at):
+    before = os.umask(0o077)
+    try:
+        assert command(at, "publish") == 0
+    finally:
+        os.umask(before)
+    folder = at / "reports/published" / SET
+    assert {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()} == {0o644}
+    assert {path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*")) if path.is_dir()} == {0o755}
 
 
 def failed(at, _):

@@ -37,7 +37,7 @@ from lab_utils.labs.spec import Lab
 from lab_utils.report.compare import compare
 from lab_utils.report.plan import fetch, run
 from lab_utils.report.publish import publish
-from lab_utils.report.request import exit_code, parse, places_of, taken
+from lab_utils.report.request import exit_code, in_utf8, parse, places_of, taken
 from lab_utils.report.submit import submit
 from lab_utils.report.verify import verify
 
@@ -76,6 +76,7 @@ def main(
 
 
 if __name__ == "__main__":
+    in_utf8()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like Ctrl-C, with its kernels
     sys.stdout.reconfigure(errors="backslashreplace")  # a name or folder in letters that a terminal may not have
     sys.exit(main(sys.argv[1:]))

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -98,6 +99,15 @@ def places_of(request: Request, notebooks: Path, reports: Path, labs: Mapping[st
     folder = request.PROFILE if request.SPLIT == "test" else f"{request.PROFILE}-{request.SPLIT}"
     since = time.time() if request.FORCE else 0.0
     return Places(notebooks, (request.REPORTS or reports) / folder, labs, reports / "published", since)
+
+
+def in_utf8() -> None:
+    """Begin this process again with UTF-8 for text and names of files, where the locale says otherwise.
+
+    Libraries that are asked about a folder take no other.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.execve(sys.executable, sys.orig_argv, os.environ | {"PYTHONUTF8": "1"})
 
 
 def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> int:

@@ -25,7 +25,7 @@ from lab_utils.labs import LABS
 from lab_utils.labs.spec import Lab
 from lab_utils.report.depends import check_notebooks, known_data, load_data, looks, remember_data
 from lab_utils.report.record import read_manifest
-from lab_utils.report.request import Places, exit_code, places_of
+from lab_utils.report.request import Places, exit_code, in_utf8, places_of
 from lab_utils.seeds.pool import prepare_judges, run_all
 from lab_utils.seeds.request import Wanted, parse
 from lab_utils.seeds.results import add_results, aligned, over_seeds, seeds_in_words, table
@@ -135,6 +135,7 @@ def main(
 
 
 if __name__ == "__main__":
+    in_utf8()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like Ctrl-C, with its kernels
     sys.stdout.reconfigure(errors="backslashreplace")  # a name or folder in letters that a terminal may not have
     sys.exit(main(sys.argv[1:]))
