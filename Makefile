@@ -58,7 +58,7 @@ compare: $(READY) ## say what differs between the reports in folders A and B, an
 	@$(PY) -m lab_utils.report compare $(ARGUMENTS)
 
 bench: $(READY) ## measure speed, time to quality and memory against the usual loops, and the page to play with (PARTS="speed quality memory explore")
-	@LAB_CACHE=$(call quoted,$(value CACHE)) $(PY) -m benchmarks $(PARTS) --data-dir $(call quoted,$(value DATA_DIR))
+	@LAB_CACHE=$(call quoted,$(value CACHE)) MPLBACKEND=agg $(PY) -m benchmarks --data-dir $(call quoted,$(value DATA_DIR)) -- $(call quoted,$(value PARTS))
 
 chaos: KNOWN := N FULL SEED TRIAL JOBS
 chaos: $(READY) ## hurt N reports, each in its own way, and see that the next command mends them ([N=20] [FULL=0] [SEED=0] [TRIAL=number] [JOBS=1])

@@ -21,9 +21,10 @@ from benchmarks.memory import GOAL as MEMORY
 from benchmarks.memory import make_faces
 from benchmarks.picture import draw
 from benchmarks.quality import EPOCHS, TIMES_AS_FAST
-from lab_utils.config import ROOT, LabError, data_dir, gpu_present
+from lab_utils.config import ROOT, LabError, data_dir, directory, gpu_present
 from lab_utils.data import digits, faces
 from lab_utils.files import say, shown, to_json, write_whole
+from lab_utils.report.request import exit_code
 
 OUTPUT = ROOT / "reports" / "bench"
 REPETITIONS = 5
@@ -39,32 +40,42 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("parts", nargs="*", help=f"measure these alone: {', '.join(parts)}")
     parser.add_argument("--data-dir", default="")
     given = parser.parse_args(arguments)
-    if unknown := set(given.parts) - set(parts):
-        parser.error(f"PARTS={' '.join(sorted(unknown))}: there are {', '.join(parts)}")
+    wanted = [part for text in given.parts for part in text.split()]  # make gives all in one
     kind = "cuda" if gpu_present() else "cpu"
     path = OUTPUT / f"{kind}.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    try:
-        home = data_dir(given.data_dir)
+
+    def carry_out() -> int:
+        if unknown := set(wanted) - set(parts):
+            raise LabError(f"PARTS={' '.join(sorted(unknown))}: there are {', '.join(parts)}")
+        home, found = data_dir(given.data_dir), measured_before(path)
+        if home:
+            directory(home, "the data")
         machine = measure("machine")
         say(
             f"{machine['device']}, {machine['threads']} threads, torch {machine['torch']}: "
             f"{machine['flops'] / 1e9:,.0f} GFLOP/s in {machine['precision']}, {machine['bandwidth'] / 1e9:,.0f} GB/s"
         )
-        for part in given.parts or parts:
+        for part in wanted or parts:
             with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
                 found[part] = {"machine": machine} | parts[part](home, Path(scratch), kind)
             write_whole(path, to_json(found))  # what is measured stays if the rest is interrupted
         if "speed" in found:
             draw(found["speed"], kind, path.with_suffix(".png"))
-    except LabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    say(f"written: {shown(path)}" + (f" and {path.with_suffix('.png').name}" if "speed" in found else ""))
-    return 0
+        say(f"written: {shown(path)}" + (f" and {path.with_suffix('.png').name}" if "speed" in found else ""))
+        return 0
+
+    return exit_code(carry_out, OUTPUT, "interrupted")
+
+
+def measured_before(path: Path) -> dict[str, Any]:
+    """What an earlier command measured, which this one adds to. LabError if its file is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise LabError(f"{path} is damaged: remove it and measure again")
+    return found
 
 
 def measure(task: str, tell: Callable[[str], object] | None = None, **arguments: Any) -> dict[str, Any]:

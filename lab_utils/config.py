@@ -97,7 +97,7 @@ def expanded(name: str) -> Path:
     try:
         return Path(name).expanduser()
     except RuntimeError:
-        raise LabError(f"{name}: there is no such home directory; write the path out") from None
+        raise LabError(f"{name}: there is no such user; write the path out, or ./~ for a name with ~") from None
 
 
 def directory(data_dir: str | Path, holds: str) -> Path:

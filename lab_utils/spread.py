@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter
 
 from lab_utils.config import LabError
 from lab_utils.files import read_json
@@ -10,14 +12,50 @@ from lab_utils.files import read_json
 Entry = dict[str, Any]  # one of the results in seeds.json: notebook, changes, seeds, data, metrics
 
 
+Values = list[FiniteFloat | None]
+
+
+class Numbers(BaseModel):
+    """What seeds gave for a metric, as the file has it."""
+
+    model_config = ConfigDict(strict=True)
+    values: Values
+    mean: FiniteFloat | None
+    interval: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)] | None
+    unit: str
+    n: int
+    by_seed: list[Values | None] | None = None
+
+
+class Stored(BaseModel):
+    """One of the results, as the file has it."""
+
+    model_config = ConfigDict(strict=True)
+    notebook: str
+    changes: dict[str, Any]
+    seeds: list[int]
+    data: dict[str, str]
+    metrics: dict[str, Numbers]
+
+
+def check(entries: Any) -> None:
+    """ValueError if entries of the file are not of the form that is written, or have not a value for each seed."""
+    for entry in TypeAdapter(list[Stored]).validate_python(entries):
+        for one in entry.metrics.values():
+            if any(values is not None and len(values) != len(entry.seeds) for values in (one.values, one.by_seed)):
+                raise ValueError
+
+
 def read_results(folder: Path) -> list[Entry]:
     """The entries of earlier commands. LabError if their file is damaged."""
     path = folder / "seeds.json"
     try:
-        return list(read_json(path)["results"])
+        entries = read_json(path)["results"]
+        check(entries)
+        return entries
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise LabError(f"{path} is damaged: remove it and run again; finished runs stay") from None
 
 

@@ -334,7 +334,7 @@ def test_jupyterlab_has_this_interpreters_kernel_whatever_is_on_the_path(become,
         ("DATA_DIR=/no where", "DATA_DIR=/no where: there is no such directory"),
         ("CACHE=/etc/passwd", "CACHE=/etc/passwd: this is not a directory"),
         ("LABB=1", "there is no 'LABB'"),
-        ("DATA_DIR=~nobody-of-that-name/x", "there is no such home directory"),
+        ("DATA_DIR=~nobody-of-that-name/x", "there is no such user"),
     ],
 )
 def test_wrong_arguments_of_lab_are_one_line(capsys, argument, says):

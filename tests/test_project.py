@@ -162,6 +162,8 @@ def test_nothing_that_is_given_is_run(echo, tmp_path):
     value = f"$(shell touch {tmp_path / 'ran'})"
     arrived = ast.literal_eval(make("-s", echo, "submit", f"NAME={value}", f"DATA_DIR={value}").stdout)
     assert {f"NAME={value}", f"DATA_DIR={value}"} <= {*arrived}
+    parts = f"speed; touch {tmp_path / 'ran'}"
+    assert parts in ast.literal_eval(make("-s", echo, "bench", f"PARTS={parts}").stdout)
     assert not (tmp_path / "ran").exists()
 
 

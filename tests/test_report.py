@@ -161,7 +161,7 @@ def lab(tmp_path):
         ("SEED=-1", "whole number"),
         ("SEED=1.5", "whole number"),
         ("JOBS=0", "JOBS='0'"),
-        ("JOBS=two", "1 or more"),
+        ("JOBS=two", "1 to 1000"),
         ("PROFILE=huge", "smoke, quick, long, full"),
         ("NB=09", "there are 01 02"),
         ("NB=1 x", "no notebook 'x'"),

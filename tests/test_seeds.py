@@ -81,7 +81,7 @@ def stored(folder: Path) -> list[dict]:
 @pytest.mark.parametrize(
     ("argument", "says"),
     [
-        ("N=0", "N='0': give a whole number, 1 or more"),
+        ("N=0", "N='0': give a whole number, 1 to 1000"),
         ("N=two", "N='two'"),
         ("N=-1", "N='-1'"),
         ("N=²", "N='²'"),

@@ -31,13 +31,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab_utils.config import ROOT, LabError, expanded
+from lab_utils.config import ROOT, LabError
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Lab
 from lab_utils.report.compare import compare
 from lab_utils.report.plan import fetch, run
 from lab_utils.report.publish import publish
-from lab_utils.report.request import exit_code, in_utf8, parse, places_of, taken
+from lab_utils.report.request import exit_code, in_utf8, parse, path_of, places_of, taken
 from lab_utils.report.submit import submit
 from lab_utils.report.verify import verify
 
@@ -64,7 +64,7 @@ def main(
             return lab(arguments[1:])
         own, others = taken(arguments[1:], WORDS.get(command, ()))
         if command == "compare":
-            return compare(*(expanded(own[word]) for word in ("A", "B")))
+            return compare(*(path_of(word, own[word]) for word in ("A", "B")))
         request = parse(others, labs)
         places = places_of(request, notebooks, reports, labs)
         return submit(own["NAME"], places) if command == "submit" else COMMANDS[command](request, places)

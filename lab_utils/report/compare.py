@@ -1,15 +1,13 @@
 """Says what two reports have in common and what not, and why: any two, finished or not, published or not."""
 
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lab_utils.config import LabError
-from lab_utils.files import read_json
 from lab_utils.report import depends
-from lab_utils.report.record import Manifest, read_report
+from lab_utils.report.record import Manifest, read_metrics, read_report
 from lab_utils.words import number
 
 SHOWN = 20  # lines about the metrics of a notebook; the others are counted
@@ -47,36 +45,9 @@ def differences(name: str, a: Path, first: Manifest, b: Path, second: Manifest) 
             return [f"{side} has not run it"]
     runs = first.notebooks[name], second.notebooks[name]
     found = [f"A: {runs[0].status}, B: {runs[1].status}"] if runs[0].status != runs[1].status else []
-    found += metrics_apart(*(metrics_of(folder, name) for folder in (a, b)))
+    found += metrics_apart(*(read_metrics(folder / "metrics" / f"{name}.json")["metrics"] for folder in (a, b)))
     found += figures_apart(name, first, second)
     return found + [f"because: {cause}" for cause in causes(*runs)] if found else []
-
-
-def metrics_of(folder: Path, name: str) -> Mapping[str, Any]:
-    """The metrics of a notebook. LabError if their file is not there or damaged."""
-    path = folder / "metrics" / f"{name}.json"
-    try:
-        found = read_json(path)["metrics"]
-    except FileNotFoundError:
-        raise LabError(f"{path} is not there: run the report again") from None
-    except (ValueError, KeyError, TypeError):
-        found = None
-    if not isinstance(found, dict) or not all(map(is_metric, found.values())):
-        raise LabError(f"{path} is damaged: run the report again")
-    return found
-
-
-def is_metric(entry: Any) -> bool:
-    """Whether an entry of a metrics file has a value, which is a finite number or none, and a count if it has one."""
-    if not isinstance(entry, dict) or "value" not in entry:
-        return False
-    return all(entry.get(what) is None or is_finite(entry[what]) for what in ("value", "n"))
-
-
-def is_finite(value: Any) -> bool:
-    """Whether a value is a number that a float can hold; JSON may have others."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and abs(value) <= sys.float_info.max
 
 
 def metrics_apart(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:

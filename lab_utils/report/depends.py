@@ -123,6 +123,14 @@ def prose(source: Path) -> str:
     return digest([written, pictures] if pictures else written)
 
 
+def cells_hash(path: Path) -> str:
+    """That of :func:`prose`; of all bytes of a file that is no notebook, which may lie beside those that run."""
+    try:
+        return prose(path)
+    except LabError:
+        return sha256(path)
+
+
 # What a result came from
 
 
@@ -256,6 +264,6 @@ def known_data(folder: Path, seen: Mapping[str, str]) -> Data | None:
 def read_known(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         found = read_json(folder / ".data.json")
-    except (FileNotFoundError, ValueError):  # it can be made again
+        return {kind: {what: one[what] for what in ("traces", "described")} for kind, one in found.items()}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):  # it can be made again
         return {}
-    return found if isinstance(found, dict) else {}

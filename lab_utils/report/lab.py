@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from lab_utils.config import ROOT, LabError, directory, expanded
+from lab_utils.config import ROOT, LabError, directory
 from lab_utils.report.execute import threads_each
-from lab_utils.report.request import Request, assigned, to_write
+from lab_utils.report.request import Request, assigned, path_of, to_write
 
 KERNELS = Path(__file__).parent / "jupyter"  # a kernel of the usual name that is this interpreter's
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # by one of which Linux says that a browser can be opened
@@ -48,7 +48,7 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
     """What JupyterLab and its kernels see. LabError if DATA_DIR or CACHE is no folder."""
     env = {name: value for name, value in os.environ.items() if name not in ("DATA_DIR", "MPLBACKEND")}
     if "DATA_DIR" in given:
-        env["DATA_DIR"] = str(directory(expanded(given["DATA_DIR"]), "the data").absolute())
+        env["DATA_DIR"] = str(directory(path_of("DATA_DIR", given["DATA_DIR"]), "the data").absolute())
     if "CACHE" in given:
         env["LAB_CACHE"] = str(to_write("CACHE", given["CACHE"]))
     for name, first in {"PYTHONPATH": ROOT, "JUPYTER_PATH": KERNELS}.items():

@@ -3,17 +3,18 @@
 Looks at files and records only: a report in which nothing changed loads none of what renders.
 """
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 
 from lab_utils import handover, sources
-from lab_utils.config import ROOT
-from lab_utils.files import digest, read_json, sha256
+from lab_utils.config import ROOT, LabError
+from lab_utils.files import digest, sha256
 from lab_utils.handover import Record
 from lab_utils.labs.spec import Lab
 from lab_utils.report.depends import prose
-from lab_utils.report.record import Manifest, PageKey, Run
+from lab_utils.report.record import Manifest, PageKey, Run, read_metrics
 from lab_utils.report.request import Places
 from lab_utils.spread import of_report
 from lab_utils.words import device_line, duration, source_lines
@@ -182,8 +183,6 @@ def read_records(manifest: Manifest, places: Places) -> dict[str, Record]:
     found = {}
     for name in places.labs:
         if name in manifest.notebooks:
-            try:
-                found[name] = read_json(places.metrics(name))
-            except (FileNotFoundError, ValueError):
-                continue
+            with contextlib.suppress(LabError):
+                found[name] = read_metrics(places.metrics(name))
     return found

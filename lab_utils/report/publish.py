@@ -10,7 +10,7 @@ from lab_utils.config import LabError
 from lab_utils.files import locked, shown, to_json, write_whole
 from lab_utils.report import depends
 from lab_utils.report.pages import page_reasons
-from lab_utils.report.record import Manifest, altered, read_manifest
+from lab_utils.report.record import Manifest, altered, read_manifest, read_report
 from lab_utils.report.request import Places, Request
 
 LARGEST = 16_000_000  # bytes of a set, for it is kept in the repository
@@ -19,6 +19,7 @@ LEFT_OUT = ("figures/", "notebooks/")  # the pages hold both
 
 def publish(request: Request, places: Places) -> int:
     """Copy the report of a profile, whole; the exit code. LabError says why one cannot be published."""
+    read_report(places.folder, f"make report PROFILE={places.folder.name}")  # before a folder is made to hold it
     with locked(places.folder):
         manifest = read_manifest(places.folder)
         for obstacle in obstacles(manifest, places):
@@ -71,6 +72,8 @@ def obstacles(manifest: Manifest, places: Places) -> Iterator[str]:
             yield f"{name} ran with changed settings; make report without CHANGES"
         if run.depends.parameters.get("SPLIT") != "test":
             yield f"{name} was judged on held-out training images; make report with SPLIT=test"
+    for name in runs.keys() - places.labs.keys():
+        yield f"{name} is no notebook of this package; remove {shown(places.folder)} and make report"
     for name, run in runs.items():
         for deliverable in places.labs[name].deliverables:
             if deliverable not in run.deliverables:

@@ -1,5 +1,6 @@
 """What a report keeps of its runs: records that know their fields, written to ``manifest.json`` beside the results."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,17 @@ def with_tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: with_tuples(entry) for name, entry in value.items()}
     return tuple(map(with_tuples, value)) if isinstance(value, (list, tuple)) else value
+
+
+def within(files: dict[str, str]) -> dict[str, str]:
+    """The same names. ValueError if one leads out of its folder: a record may be somebody else's."""
+    for name in files:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(name)
+    return files
+
+
+Files = Annotated[dict[str, str], AfterValidator(within)]  # hashes by path below the folder
 
 
 class Record(BaseModel):
@@ -124,8 +136,8 @@ class Manifest(Record):
     notebooks: dict[str, Run] = {}
     pages: dict[str, PageKey] = {}
     index: str = ""  # the key of the index
-    files: dict[str, str] = {}
-    left_out: dict[str, str] = {}  # files of the report that a published set does not hold
+    files: Files = {}
+    left_out: Files = {}  # files of the report that a published set does not hold
     verification: Verification | None = None
 
 
@@ -175,9 +187,9 @@ def stored(folder: Path) -> dict[str, Any]:
     """What ``manifest.json`` holds, of any version; nothing if it is not there. LabError if it is damaged."""
     try:
         content = read_json(folder / "manifest.json")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except ValueError:  # no JSON
+    except (ValueError, RecursionError):  # no JSON, or none that was ever written here
         raise damaged(folder) from None
     if not isinstance(content, dict):
         raise damaged(folder)
@@ -186,6 +198,38 @@ def stored(folder: Path) -> dict[str, Any]:
 
 def damaged(folder: Path) -> LabError:
     return LabError(f"{folder / 'manifest.json'} is damaged: remove the folder {folder} and run again")
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """A metrics file. LabError if it is not there or damaged."""
+    try:
+        found = read_json(path)
+        of_metrics, of_data = found["metrics"].values(), found["data"].values()
+        if {"status", "seed"} <= found.keys() and all(map(is_metric, of_metrics)) and all(map(is_source, of_data)):
+            return found
+    except FileNotFoundError:
+        raise LabError(f"{path} is not there: run the report again") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    raise LabError(f"{path} is damaged: run the report again")
+
+
+def is_metric(entry: Any) -> bool:
+    """Whether an entry of a metrics file has a value, which is a finite number or none, and a count if it has one."""
+    if not isinstance(entry, dict) or "value" not in entry:
+        return False
+    return all(entry.get(what) is None or is_finite(entry[what]) for what in ("value", "n"))
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number that a float can hold; JSON may have others."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max
+
+
+def is_source(entry: Any) -> bool:
+    """Whether an entry of a metrics file may say of a data set what it is."""
+    return isinstance(entry, dict) and isinstance(entry.get("source"), str)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,12 +21,23 @@ from lab_utils.labs.spec import Lab
 
 MAKE_ONLY = ("PY", "V", "VENV")  # make passes all it knows; these are its own
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}  # as in a checkout of somebody else's, or one that is only read
+LAST_SEED = 2**31 - 1  # scikit-learn takes 32 bits, and the seeds that follow are used too
+MOST_JOBS = 1000  # each has a thread that waits for it
+LONGEST = 400  # characters of a message: a value may be a file that somebody pasted
 HINTS = {
-    "SEED": "give a whole number, 0 or more",
-    "JOBS": "give a whole number, 1 or more",
+    "SEED": f"give a whole number, 0 to {LAST_SEED}",
+    "JOBS": f"give a whole number, 1 to {MOST_JOBS}",
     "FACES": f"choose one of {', '.join(config.FACES)}",
     "SPLIT": f"choose one of {', '.join(config.SPLITS)}",
     "FORCE": "give 1, or leave it out",
+}
+GPU = r"(-?\d+|(GPU|MIG)-[\w/-]+)"
+VARIABLES = {  # of the environment, that decide what runs: what they look like, and what to do
+    "OMP_NUM_THREADS": (r"([1-9]\d{0,3}(\s*,\s*[1-9]\d{0,3})*)?", "give a whole number, 1 or more, or leave it out"),
+    "CUDA_VISIBLE_DEVICES": (
+        rf"({GPU}(\s*,\s*{GPU})*|none|void|NoDevFiles)?",
+        "give numbers of GPUs, as in 0,1, or -1 for none, or leave it out",
+    ),
 }
 EXAMPLES = {
     "NAME": "under which name to hand in, as in NAME='Ada Lovelace'",
@@ -42,8 +54,8 @@ class Request:
     NB: tuple[str, ...]  # full names, in the order of the labs
     DATA_DIR: Path | None = None  # absolute
     FACES: Literal[config.FACES] = "auto"
-    SEED: Annotated[int, Field(ge=0)] | None = None
-    JOBS: Annotated[int, Field(ge=1)] | None = None
+    SEED: Annotated[int, Field(ge=0, le=LAST_SEED)] | None = None
+    JOBS: Annotated[int, Field(ge=1, le=MOST_JOBS)] | None = None
     SPLIT: Literal[config.SPLITS] = "test"
     CHANGES: dict[str, Any] = Field(default_factory=dict)  # settings that differ from the profile
     REPORTS: Path | None = None  # absolute; where reports are written, if not in reports/
@@ -118,7 +130,7 @@ def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> 
         print(interrupted, file=sys.stderr)
         return 130
     except LabError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 2
     except MemoryError:
         print("error: there is not enough memory; end other programs and run again", file=sys.stderr)
@@ -127,18 +139,25 @@ def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> 
         at = error.filename or reports
         refused = error.errno in UNWRITABLE and Path(at).is_relative_to(reports)
         advice = "; write reports elsewhere with REPORTS=dir" if refused else ""
-        print(f"error: {at}: {error.strerror or error}{advice}", file=sys.stderr)
+        print(f"error: {one_line(f'{at}: {error.strerror or error}{advice}')}", file=sys.stderr)
         return 2
+
+
+def one_line(text: str) -> str:
+    """A message as one line that any terminal can show; of a long one, which quotes a long value, the middle is cut."""
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
 def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
     """Check the NAME=VALUE arguments; LabError says in one line what is wrong with the first that is."""
     given: dict[str, Any] = assigned(arguments, list(Request.__dataclass_fields__))
+    check_environment(os.environ)
     given["PROFILE"] = resolve_profile(given.get("PROFILE", "auto"))
     of_profile = {name: lab for name, lab in labs.items() if given["PROFILE"] in lab.profiles}
     given["NB"] = notebook_names(given["NB"], labs) if "NB" in given else tuple(of_profile or labs)
     if "DATA_DIR" in given:
-        given["DATA_DIR"] = directory(expanded(given["DATA_DIR"]), "the data").absolute()
+        given["DATA_DIR"] = directory(path_of("DATA_DIR", given["DATA_DIR"]), "the data").absolute()
     given |= {name: to_write(name, given[name]) for name in ("REPORTS", "CACHE") if name in given}
     if "CHANGES" in given:
         given["CHANGES"] = changes(given["CHANGES"])
@@ -154,7 +173,7 @@ def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
 
 def to_write(name: str, path: str) -> Path:
     """A folder that may be written to, absolute; it is made when it is needed. LabError if it is none."""
-    folder = expanded(path).absolute()
+    folder = path_of(name, path).absolute()
     if folder.exists() and not folder.is_dir():
         raise LabError(f"{name}={path}: this is not a directory")
     return folder
@@ -174,6 +193,20 @@ def assigned(arguments: Sequence[str], known: Sequence[str]) -> dict[str, str]:
     return given
 
 
+def check_environment(variables: Mapping[str, str]) -> None:
+    """LabError if a variable that the libraries would pass over in silence is not what it looks like."""
+    for name, (form, hint) in VARIABLES.items():
+        if not re.fullmatch(form, variables.get(name, "").strip()):
+            raise LabError(f"{name}={variables[name]!r} in the environment: {hint}")
+
+
+def path_of(name: str, text: str) -> Path:
+    """The path that a word gives. LabError if none can be written so."""
+    if "\0" in text:
+        raise LabError(f"{name}={text!r}: a path holds no NUL character; write it again")
+    return expanded(text)
+
+
 def taken(arguments: Sequence[str], words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """The values of some words, and the other arguments. LabError if a word is not given, or another is not known."""
     given = assigned(arguments, [*words, *Request.__dataclass_fields__])
@@ -186,12 +219,28 @@ def taken(arguments: Sequence[str], words: Sequence[str]) -> tuple[dict[str, str
 
 def changes(text: str) -> dict[str, Any]:
     """Settings by name from JSON. LabError if it is none."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
+    found = from_json(text)
     if not isinstance(found, dict):
-        raise LabError(f"{text!r}: give settings as JSON, as in CHANGES='{{\"steps\": 1200}}'")
+        raise LabError(
+            f"CHANGES={text!r}: give settings as JSON, each once and with finite numbers, "
+            "as in CHANGES='{\"steps\": 1200}'"
+        )
+    return found
+
+
+def from_json(text: str) -> Any:
+    """What a text says in JSON; None if it is none, repeats a name, or holds a number that is not finite."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):  # Python would take the last
+            raise ValueError
+        return dict(pairs)
+
+    try:
+        found = json.loads(text, object_pairs_hook=once)
+        json.dumps(found, allow_nan=False)  # Python reads NaN, which JSON does not have and no file could hold
+    except (ValueError, RecursionError):
+        return None
     return found
 
 

@@ -22,9 +22,10 @@ JOINERS = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u200e\u200f\u2060\ufeff")) 
 def submit(name: str, places: Places) -> int:
     """Write ``<name>-<profile>.zip`` beside the profile's folder; the exit code. LabError if there is no report."""
     folder, name = places.folder, on_one_line(name)
+    stem, hint = f"{file_name(name)}-{folder.name}", f"make report PROFILE={folder.name}"
+    read_report(folder, hint)  # before a folder is made to hold it
     with locked(folder):
-        manifest = read_report(folder, f"make report PROFILE={folder.name}")
-        stem = f"{file_name(name)}-{folder.name}"
+        manifest = read_report(folder, hint)
         target = folder.parent / f"{stem}.zip"
         there = files_in(folder)
         kept = [file for file in there if file == "manifest.json" or file in manifest.files]

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab_utils.config import LabError
-from lab_utils.files import locked, read_json, shown
+from lab_utils.files import locked, shown
 from lab_utils.handover import Record
 from lab_utils.labs.spec import Lab, Tolerance
 from lab_utils.report import depends
 from lab_utils.report.depends import load_data
 from lab_utils.report.plan import run
-from lab_utils.report.record import Data, Manifest, Row, Verification, altered, read_manifest
+from lab_utils.report.record import Data, Manifest, Row, Verification, altered, read_manifest, read_metrics
 from lab_utils.report.request import Places, Request
 from lab_utils.words import number
 
@@ -38,6 +38,9 @@ def verify(request: Request, places: Places) -> int:
     reports = places.folder.parent
     published = find_set(request, places.published, data)
     known = read_manifest(published)
+    for name in request.NB:  # a damaged file must be found before hours of work
+        read_metrics(published / "metrics" / f"{name}.json")
+        depends.check_notebook(places.source(name))
     seed = known.notebooks[request.NB[0]].seed
     if request.SEED not in (None, seed):
         raise LabError(f"SEED={request.SEED}: {published.name} was published with seed {seed}; leave SEED out")
@@ -91,7 +94,7 @@ def same_sources(before: Data, now: Data) -> bool:
 
 def compared(lab: Lab, published: Path, scratch: Path) -> list[Row]:
     """One row for every metric that either run of a notebook has, and one for each of its data sets that differs."""
-    before, now = (read_json(folder / "metrics" / f"{lab.name}.json") for folder in (published, scratch))
+    before, now = (read_metrics(folder / "metrics" / f"{lab.name}.json") for folder in (published, scratch))
     rows = [
         Row(
             notebook=lab.name, name=f"{lab.number} data: {kind}", tolerance="", verdict=DIFFERENT,

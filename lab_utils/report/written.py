@@ -12,6 +12,7 @@ from lab_utils.config import LabError
 from lab_utils.files import read_json, shown
 
 TAG = "parameters"
+LARGEST = 100_000_000  # bytes of a notebook, which is text
 ALWAYS = ("PROFILE", "SEED")  # what every cell of parameters sets
 KINDS = ("code", "markdown", "raw")
 MAGIC = re.compile(r"(?m)^\s*[%!].*$")  # a line that is for IPython
@@ -23,6 +24,8 @@ Cell = tuple[str, list[str], str]  # kind, tags and text
 
 def cells(source: Path) -> list[Cell]:
     """Kind, tags and text of each cell of a notebook; outputs do not count. LabError if the file is no notebook."""
+    if (size := source.stat().st_size) > LARGEST:
+        raise broken(source, f"it has {size:,} bytes, more than {LARGEST:,} of outputs that nobody needs")
     try:
         written = read_json(source)
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
 """What a person asks for: which seeds, and which points of a grid, checked before anything runs."""
 
 import itertools
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from lab_utils.report import request as report
 from lab_utils.report.request import Request
 
 SEEDS = 5  # if nobody says how many
+MOST = 1000  # seeds, and points of a grid: more would be a slip, and each is a run of minutes or hours
 
 
 @dataclass(frozen=True)
@@ -49,25 +50,23 @@ def how_many(text: str) -> int:
     """The number of seeds. LabError if it is none."""
     if not text:
         return SEEDS
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise LabError(f"N={text!r}: give a whole number, 1 or more")
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST):
+        raise LabError(f"N={text!r}: give a whole number, 1 to {MOST}")
     return int(text)
 
 
 def grid(text: str, changes: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     """Every combination of the listed values, each once, on top of ``changes``; these alone for an empty text.
 
-    LabError if it is no JSON object of lists that hold something.
+    LabError if it is no JSON object of lists that hold something, or has too many points.
     """
-    try:
-        axes = json.loads(text or "{}")
-        json.dumps(axes, allow_nan=False)  # Python reads NaN, which JSON does not have and no file could hold
-    except ValueError:
-        axes = None
+    axes = report.from_json(text or "{}")
     if not isinstance(axes, dict) or not all(isinstance(values, list) and values for values in axes.values()):
         raise LabError(
             f"GRID={text!r}: give a list of values for each setting, as in GRID='{{\"steps\": [600, 1200]}}'"
         )
+    if math.prod(map(len, axes.values())) > MOST:
+        raise LabError(f"GRID={text!r}: these lists make more than {MOST} points, each a run; give shorter ones")
     points: list[dict[str, Any]] = []
     for values in itertools.product(*axes.values()):
         point = {**changes, **dict(zip(axes, values, strict=True))}

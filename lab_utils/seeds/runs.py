@@ -99,8 +99,10 @@ def result_of(run: Run, since: float, begun: float) -> Result | None:
     try:
         ended = run.record.stat().st_mtime
         result = Result.model_validate(read_json(run.record))
-        read_json(run.metrics)
-    except (FileNotFoundError, ValueError):  # not there, or damaged: it can be made again
+        measured = read_json(run.metrics)["metrics"].values()
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # not there, or damaged: it can be made again
+    if not all(isinstance(one, dict) for one in measured):
         return None
     if result.depends != run.depends or not run.executed.is_file():
         return None

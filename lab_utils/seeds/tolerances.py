@@ -17,9 +17,9 @@ from statistics import fmean, stdev
 from scipy.stats import t as student
 
 from lab_utils.config import LabError
-from lab_utils.files import read_json, shown, to_json, write_whole
+from lab_utils.files import shown, to_json, write_whole
 from lab_utils.labs.spec import MEASURED
-from lab_utils.report.record import read_report
+from lab_utils.report.record import read_metrics, read_report
 from lab_utils.report.request import exit_code
 from lab_utils.spread import of_report
 from lab_utils.words import number
@@ -57,7 +57,7 @@ def apart(value: float, draws: Sequence[float]) -> float:
 def records_of(folder: Path) -> dict[str, Mapping]:
     """The metrics files of a report by notebook. LabError if it holds none."""
     names = read_report(folder, "give a folder that holds a manifest.json").notebooks
-    return {name: read_json(folder / "metrics" / f"{name}.json") for name in names}
+    return {name: read_metrics(folder / "metrics" / f"{name}.json") for name in names}
 
 
 def main(folders: Sequence[str], target: Path = MEASURED) -> int:
