@@ -7,6 +7,7 @@ torch: the report checks the data with this module before it starts a notebook.
 import contextlib
 import gzip
 import hashlib
+import io
 import math
 import os
 import queue
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import numpy as np
 from tqdm import tqdm
@@ -32,6 +33,8 @@ from lab_utils.data.contents import short
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/")
 PATIENCE = 5.0  # seconds for any mirror to answer, all together; then for each read of a transfer
+LONGEST = 600.0  # seconds for one file: a mirror that drips would never be too late for a read
+LARGEST = 50_000_000  # bytes of a file, packed or not; the largest of MNIST has 47,040,016
 
 # SHA-256 of the uncompressed contents: archives of the same contents differ in their gzip headers.
 CHECKSUMS = {
@@ -255,11 +258,15 @@ def _decode(name: str, content: bytes) -> np.ndarray:
 
 def _unzip(content: bytes) -> bytes:
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as file:
+            unzipped = file.read(LARGEST + 1)
     except EOFError:
         raise ValueError("is cut short (the gzip stream does not end)") from None
     except (OSError, zlib.error) as error:
         raise ValueError(f"is corrupt ({error})") from None
+    if len(unzipped) > LARGEST:  # a few kilobytes can say gigabytes
+        raise ValueError(f"is too long (more than {LARGEST:,} bytes)")
+    return unzipped
 
 
 def _parse_idx(content: bytes, rank: int) -> np.ndarray:
@@ -335,9 +342,11 @@ def _trouble(mirror: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _open(mirror: str, name: str) -> Iterator[HTTPResponse]:
+def _open(mirror: str, name: str, start: int = 0) -> Iterator[HTTPResponse]:
+    """A file of a mirror, from the byte ``start`` on if the mirror can do that."""
+    headers = {"Range": f"bytes={start}-"} if start else {}
     try:
-        with urlopen(f"{mirror.rstrip('/')}/{name}.gz", timeout=PATIENCE) as response:
+        with urlopen(Request(f"{mirror.rstrip('/')}/{name}.gz", headers=headers), timeout=PATIENCE) as response:
             yield response
     except HTTPError as error:
         error.close()  # it holds the connection
@@ -358,13 +367,36 @@ def _fetch(mirror: str) -> dict[str, bytes]:
 
 
 def _transfer(mirror: str, name: str, bar: tqdm) -> bytes:
-    content = bytearray()
-    with _open(mirror, name) as response:
-        bar.total = (bar.total or 0) + (response.length or 0)
-        while chunk := response.read(1 << 16):
+    """A file of a mirror; one that breaks off goes on from there, as long as each try brings something."""
+    content, deadline = bytearray(), time.monotonic() + LONGEST
+    while True:
+        before = len(content)
+        try:
+            _receive(mirror, name, content, bar, deadline)
+            return bytes(content)
+        except (OSError, HTTPException):
+            if len(content) <= before or time.monotonic() > deadline:
+                raise
+
+
+def _receive(mirror: str, name: str, content: bytearray, bar: tqdm, deadline: float) -> None:
+    """Add to ``content`` what follows it; from the beginning if the mirror sends no parts."""
+    with _open(mirror, name, len(content)) as response:
+        if not content:
+            bar.total = (bar.total or 0) + (response.length or 0)
+        elif response.status != 206:
+            bar.update(-len(content))
+            content.clear()
+        whole = len(content) + (response.length or 0)
+        while chunk := response.read1(1 << 16):
             content += chunk
             bar.update(len(chunk))
-    return bytes(content)
+            if len(content) > LARGEST:
+                raise ValueError(f"serves a {name}.gz of more than {LARGEST:,} bytes")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name}.gz took longer than {LONGEST:g} s")
+    if len(content) < whole:  # read1 ends without a word where a connection does
+        raise ConnectionError(f"{name}.gz was cut short ({len(content):,} of {whole:,} bytes)")
 
 
 def _save(archives: dict[str, bytes], folder: Path) -> None:
