@@ -466,12 +466,12 @@ def test_a_comparison_is_filled_only_from_a_good_run_on_equal_data(record, cells
 
 
 def test_a_killed_kernel_is_a_failure_and_other_results_stay(lab, capsys):
-    killed = notebook(("print('on')",), ("import os\nos.kill(os.getpid(), 9)",), ("print('never')",))
+    killed = notebook(PARAMETERS, ("print('on')",), ("import os\nos.kill(os.getpid(), 9)",), ("print('never')",))
     code, folder = lab("NB=2", n02_other=notebook(PARAMETERS, ("print('here')", "toy.2")))
     assert code == 0
     code, folder = lab("NB=1", n01_good=killed)
     assert code == 1
-    assert "the kernel died: it was killed, or ran out of memory (cell 3 of 4" in capsys.readouterr().out
+    assert "the kernel died: it was killed, or ran out of memory (cell 4 of 5" in capsys.readouterr().out
     text = BeautifulSoup((folder / "index.html").read_text(), "html.parser").get_text(" ", strip=True)
     assert "Notebook 01 failed." in text
     assert json.loads((folder / "metrics/02_other.json").read_text())["status"] == "ok"

@@ -36,6 +36,8 @@ def cells(source: Path) -> list[Cell]:
         raise broken(source, f"it holds a JSON {type(written).__name__}")
     if written.get("nbformat") != 4:
         raise broken(source, f"its format is {written.get('nbformat', 'not stated')}, not 4")
+    if not isinstance(written.get("nbformat_minor"), int) or not isinstance(written.get("metadata"), dict):
+        raise broken(source, "it lacks its minor format or its metadata")
     if not isinstance(written.get("cells"), list):
         raise broken(source, "it holds no list of cells")
     for number, cell in enumerate(written["cells"], start=1):
@@ -69,7 +71,11 @@ def trouble_in(cell: Any) -> str:
         return "has tags that are no list of words"
     if not isinstance(text, str) and not (isinstance(text, list) and all(isinstance(line, str) for line in text)):
         return "has no source"
-    return "has no outputs" if cell["cell_type"] == "code" and not isinstance(cell.get("outputs"), list) else ""
+    if not isinstance(cell.get("id", ""), str):
+        return "has an id that is no text"
+    outputs = cell.get("outputs", None if cell["cell_type"] == "code" else [])
+    lists = isinstance(outputs, list) and all(isinstance(one, dict) for one in outputs)
+    return "" if lists else "has no list of outputs"
 
 
 def text_of(cell: Mapping[str, Any]) -> str:
