@@ -82,9 +82,9 @@ clean: ## remove reports, caches and the virtual environment, never data/ or pub
 	@[[ ! -d reports ]] || find reports -mindepth 1 -maxdepth 1 ! -name published -exec rm -rf {} +
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
-lock: ## compile requirements.lock again from pyproject.toml
+lock: ## compile requirements.lock again from pyproject.toml (LOCK=--upgrade)
 	@$(PY) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock
+		--generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock $(LOCK)
 
 $(VENV)/installed: requirements.lock
 	@python=$$(for p in python3 python3.13 python3.12 python3.11; do \
