@@ -128,7 +128,7 @@ BROKEN = {
         CELLS % '{"cell_type": "raw", "metadata": {"tags": "parameters"}, "source": ""}'
     ).encode(),
     "its cell 1 has no source": (CELLS % '{"cell_type": "raw", "metadata": {}, "source": null}').encode(),
-    "its cell 1 has no outputs": (CELLS % '{"cell_type": "code", "metadata": {}, "source": ""}').encode(),
+    "its cell 1 has no list of outputs": (CELLS % '{"cell_type": "code", "metadata": {}, "source": ""}').encode(),
 }
 
 
