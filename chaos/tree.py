@@ -109,7 +109,8 @@ def command(root: Path, whole: bool) -> list[str]:
 
 def environment(root: Path, hook: Mapping[str, Any]) -> dict[str, str]:
     """What a command of a trial sees: the hook, and the trial's own folders in place of a person's."""
-    dropped = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "LAB_CHECKPOINTS", *Request.__dataclass_fields__)
+    of_make = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")
+    dropped = (*of_make, "LAB_CHECKPOINTS", *Request.__dataclass_fields__)
     env = {name: value for name, value in os.environ.items() if name not in dropped}
     aside = root.parent / "aside"
     folders = {"TMPDIR": aside / "tmp", "JUPYTER_RUNTIME_DIR": aside / "runtime", "IPYTHONDIR": aside / "ipython"}

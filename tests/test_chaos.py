@@ -185,6 +185,17 @@ def test_the_hook_leaves_other_processes_alone(tmp_path):
     assert written(tmp_path, what="signal", role="kernel", at=1, signal=int(signal.SIGKILL)).stdout == "False\n"
 
 
+def test_a_trial_does_not_know_that_make_runs_it(tmp_path, monkeypatch):
+    """Else its make says make[1], and a line is taken for one of the report."""
+    monkeypatch.setenv("MAKELEVEL", "1")
+    monkeypatch.setenv("SEED", "7")
+    (tmp_path / "root").mkdir()
+    env = tree.environment(tmp_path / "root", {})
+    assert not {"MAKELEVEL", "MAKEFLAGS", "SEED"} & set(env)
+    told = subprocess.run(["make", "-f-"], input="a:\n\t@false", capture_output=True, text=True, env=env).stderr
+    assert told.startswith("make: *** [")
+
+
 @pytest.mark.slow
 def test_trials_of_some_kinds_are_good(monkeypatch, tmp_path, capsys):
     kinds = ("signal, at a file", "damaged store", "damaged result", "disk full")
