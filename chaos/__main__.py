@@ -8,6 +8,7 @@ line that says what to do. SEED chooses the faults, TRIAL replays one of them, F
 import dataclasses
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from chaos.faults import KINDS, kind_of
-from chaos.trial import FAILED, ONE_LINE, SAME, Result, States, carry_out, draw
+from chaos.trial import FAILED, ONE_LINE, SAME, Result, States, carry_out, draw, end_all
 from lab_utils.config import ROOT, LabError
 from lab_utils.files import say, shown, to_json, write_whole
 from lab_utils.report.request import assigned
@@ -87,15 +88,22 @@ def carry_out_all(given: Asked, scratch: Path, output: Path) -> list[Result]:
 
     results = []
     with ThreadPoolExecutor(max(1, given.JOBS)) as pool:
-        for result in pool.map(one, given.numbers):
-            where = f" ({result.struck})" if result.struck else " (came too late)"
-            say(
-                f"{result.number:>6}  {result.kind:<17}  {result.outcome:<10}  {result.seconds:>7.1f}  {result.said}"
-                f"{where}{': ' if result.why else ''}{result.why}"
-            )
-            results.append(result)
-            write(results, given, output)  # what is found stays if the rest is interrupted
+        try:
+            for result in pool.map(one, given.numbers):
+                results.append(result)
+                say(line(result))
+                write(results, given, output)  # what is found stays if the rest is interrupted
+        except BaseException:
+            for some in states.values():
+                some.stopping.set()
+            end_all(scratch)
+            raise
     return results
+
+
+def line(result: Result) -> str:
+    about = f"{result.said} ({result.struck or 'came too late'}){': ' if result.why else ''}{result.why}"
+    return f"{result.number:>6}  {result.kind:<17}  {result.outcome:<10}  {result.seconds:>7.1f}  {about}"
 
 
 def write(results: Sequence[Result], given: Asked, output: Path) -> None:
@@ -151,4 +159,5 @@ def table(results: Sequence[Result]) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like Ctrl-C, with the trials under way
     sys.exit(main(sys.argv[1:]))

@@ -45,6 +45,7 @@ class States:
         self.scratch, self.whole = scratch, whole
         self.known: dict[str, Known] = {}
         self.lock = threading.Lock()  # a state is made once
+        self.stopping = threading.Event()  # no command begins any more
 
     @cached_property
     def fresh(self) -> Path:
@@ -139,6 +140,8 @@ class Command:
     """A report under way. What it prints goes to a file, for others may go on to write to it when it was killed."""
 
     def __init__(self, states: States, root: Path, name: str, hook: dict | None = None):
+        if states.stopping.is_set():
+            raise LabError("stopped")
         env = tree.environment(root, hook or {})
         self.log = root.parent / "aside" / f"{name}.log"
         with open(self.log, "w") as sink:
@@ -257,7 +260,7 @@ def parts(root: Path) -> list[Path]:
     return [path for path in found if re.search(r"\.\d+$", path.name) or path.name.startswith(".work-")]
 
 
-# Processes of a trial: those whose environment names its folder
+# Processes of a trial: those whose environment names a folder below its own
 
 
 def processes(folder: Path) -> dict[int, str]:
@@ -265,7 +268,7 @@ def processes(folder: Path) -> dict[int, str]:
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            ours = f'"aside": "{folder}/aside"'.encode() in (entry / "environ").read_bytes()
+            ours = f'"aside": "{folder}/'.encode() in (entry / "environ").read_bytes()
             zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
             if ours and not zombie:
                 found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")[:100]

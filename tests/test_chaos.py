@@ -6,6 +6,8 @@ import random
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import nbformat
@@ -109,6 +111,20 @@ def test_the_exit_code_says_that_a_trial_failed_and_its_logs_are_kept(states, tm
     states.says = MENDS
     assert chaos.main(["TRIAL=1"], output=tmp_path / "out") == 0
     assert not (tmp_path / "out/trial-1").exists()
+
+
+def test_an_interrupt_ends_the_trials_under_way(states, tmp_path, monkeypatch, capsys):
+    states.says = f"echo $$ > {tmp_path}/pid; sleep 60"
+    monkeypatch.setattr(chaos, "States", lambda *_: states)
+    monkeypatch.setattr(chaos, "kind_of", lambda *_: "damaged result")
+    states.edited = states.finished
+    wait = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    wait.start()
+    begun = time.monotonic()
+    assert chaos.main(["N=9"], output=tmp_path / "out") == 130
+    assert time.monotonic() - begun < 20
+    assert capsys.readouterr().err == "interrupted\n"
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
 
 
 @pytest.mark.parametrize("kind", faults.KINDS)
