@@ -24,6 +24,7 @@ from lab_utils.report.request import assigned
 
 OUTPUT = ROOT / "reports" / "chaos"
 OUTCOMES = (SAME, ONE_LINE, FAILED)
+WHOLE = 10_000  # number of the first trial with whole notebooks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,10 +39,8 @@ class Asked:
 
     @property
     def numbers(self) -> Sequence[int]:
-        return range(self.N + self.FULL) if self.TRIAL is None else [self.TRIAL]
-
-    def whole(self, number: int) -> bool:
-        return number >= self.N
+        every = [*range(self.N), *range(WHOLE, WHOLE + self.FULL)]
+        return every if self.TRIAL is None else [self.TRIAL]
 
 
 def main(arguments: Sequence[str], output: Path = OUTPUT) -> int:
@@ -80,7 +79,7 @@ def carry_out_all(given: Asked, scratch: Path, output: Path) -> list[Result]:
 
     def one(number: int) -> Result:
         try:
-            return carried_out(number, given.SEED, states[given.whole(number)], scratch, output)
+            return carried_out(number, given.SEED, states[number >= WHOLE], scratch, output)
         except LabError:
             raise
         except Exception as error:  # whatever is wrong with one trial, the others are done
@@ -92,7 +91,8 @@ def carry_out_all(given: Asked, scratch: Path, output: Path) -> list[Result]:
             for result in pool.map(one, given.numbers):
                 results.append(result)
                 say(line(result))
-                write(results, given, output)  # what is found stays if the rest is interrupted
+                if given.TRIAL is None:
+                    write(results, given, output)  # what is found stays if the rest is interrupted
         except BaseException:
             for some in states.values():
                 some.stopping.set()
