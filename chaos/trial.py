@@ -17,7 +17,7 @@ from chaos.faults import KINDS, Fault, Known
 from lab_utils.config import LabError
 
 SAME, ONE_LINE, FAILED = "same bytes", "one line", "FAILED"
-PATIENCE = 600  # seconds that a command may take, slow as the machine may be
+PATIENCE = 1200  # seconds that a command may take, slow as the machine may be
 FAREWELL = 20  # seconds in which the last process of a trial must have ended
 YESTERDAY = 86_400
 ADVICE = re.compile(r"remove (?:the folder )?(\S+?)[;:,.]? ")
@@ -197,8 +197,7 @@ def judged(fault: Fault, states: States, root: Path) -> tuple[str, str]:
     grow_old(root)
     outcome, why = next_command(states, root, "next")
     if outcome == ONE_LINE and (advice := ADVICE.search(f"{why} ")):
-        shutil.rmtree(root / advice[1], ignore_errors=True)
-        (root / advice[1]).unlink(missing_ok=True)
+        take_away((root / advice[1]).resolve(), root)
         if (after := next_command(states, root, "advised"))[0] != SAME:
             return FAILED, f"{why} | after that: {after[1]}"
     if outcome == FAILED:
@@ -244,20 +243,31 @@ def differing(found: dict[str, str], states: States) -> list[str]:
     return sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
 
 
+def take_away(path: Path, root: Path) -> None:
+    """Remove a file or folder, as a line said, if it is one of the trial's."""
+    if path.is_relative_to(root / "reports") or path.is_relative_to(root / "data"):
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
+
+
 def grow_old(root: Path) -> None:
-    """Let the next command come a day later for files that were left half-written."""
+    """Let the next command come a day later for files that were left half-written, unless one is being written."""
     for path in parts(root):
-        os.utime(path, (time.time() - YESTERDAY,) * 2)
+        if not Path("/proc", path.suffix[1:]).exists():
+            os.utime(path, (time.time() - YESTERDAY,) * 2)
 
 
 def left_behind(root: Path) -> list[str]:
-    return [path.relative_to(root).as_posix() for path in parts(root)]
+    """Files half-written the day before, and folders for a command alone."""
+    folders = list((root / "reports").rglob(".work-*"))
+    old = [path for path in parts(root) if path.stat().st_mtime < time.time() - YESTERDAY / 2]
+    return [path.relative_to(root).as_posix() for path in (*folders, *old)]
 
 
 def parts(root: Path) -> list[Path]:
-    """Files that were written to be renamed, and folders for a command alone."""
+    """Files that are written to be renamed, as lab_utils.files names them: their last part is a process."""
     found = [path for folder in ("reports", "data") for path in (root / folder).rglob(".*")]
-    return [path for path in found if re.search(r"\.\d+$", path.name) or path.name.startswith(".work-")]
+    return [path for path in found if path.suffix[1:].isdecimal()]
 
 
 # Processes of a trial: those whose environment names a folder below its own

@@ -35,6 +35,7 @@ def states(tmp_path, monkeypatch):
     made = trial.States(tmp_path / "states")
     made.finished = tmp_path / "states/finished/root"
     (made.finished / METRICS).parent.mkdir(parents=True)
+    (made.finished / "data").mkdir()
     (made.finished / METRICS).write_text("whole\n")
     made.expected = tree.results(made.finished)
     made.says = MENDS
@@ -63,7 +64,10 @@ def outcome(states, tmp_path, fault=None):
         ("echo 'error: a'; echo 'error: b'; exit 2", trial.FAILED, "exit code 2"),
         (f"{MENDS}; exit 1", trial.FAILED, "exit code 1"),
         ("echo 'error: a'; echo 'make: *** [Makefile:44: report] Error 1'; exit 2", trial.FAILED, "exit code 1"),
-        (f"{MENDS}; touch reports/smoke/.a.json.123", trial.FAILED, "files are left: reports/smoke/.a.json.123"),
+        (f"{MENDS}; touch -d '2 days ago' data/.a.1", trial.FAILED, "files are left: data/.a.1"),
+        (f"{MENDS}; mkdir reports/smoke/.work-x", trial.FAILED, "files are left: reports/smoke/.work-x"),
+        (f"{MENDS}; touch data/.a.json.1", trial.SAME, ""),
+        ("echo 'error: remove /usr/nowhere; run again'; exit 2", trial.FAILED, "after that: error: remove"),
         (f"{MENDS}; sleep 60 > /dev/null & {MENDS}", trial.FAILED, "processes are left: sleep 60"),
         (f"test ! -e {METRICS} && {MENDS} || {{ {ADVICE}; }}", trial.ONE_LINE, ""),
         (ADVICE, trial.FAILED, "after that: error: remove"),
