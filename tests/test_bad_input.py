@@ -20,7 +20,7 @@ from lab_utils import config, handover
 from lab_utils.config import ROOT
 from lab_utils.labs import LABS
 from lab_utils.report import __main__ as report
-from lab_utils.report import build, depends, record, verify
+from lab_utils.report import build, depends, record, verify, written
 from lab_utils.report.execute import Outcome
 from lab_utils.report.record import Git
 from lab_utils.report.request import check_environment
@@ -353,56 +353,56 @@ def a_cell(**changes) -> bytes:
 
 def huge(path: Path) -> None:
     with open(path, "wb") as file:
-        file.truncate(depends.LARGEST + 1)
+        file.truncate(written.LARGEST + 1)
 
 
 NOTEBOOKS = {
     "0 bytes": (b"", "it is empty"),
-    "a space": (b" ", "it is not JSON"),
+    "a space": (b" ", "it is empty"),
     "a web page": (b"<!DOCTYPE html><html>", "it is not JSON"),
     "Python": (b"import torch\n", "it is not JSON"),
     "cut short": (a_notebook()[:-20], "it is not JSON"),
-    "conflicts of git": (b"<<<<<<< HEAD\n" + a_notebook(), "it is not JSON"),
-    "a picture": (b"\x89PNG\r\n\x1a\n\0\0\xff", "it is not JSON"),
+    "conflicts of git": (b"<<<<<<< HEAD\n" + a_notebook(), "marks of a merge"),
+    "a picture": (b"\x89PNG\r\n\x1a\n\0\0\xff", "it is not UTF-8"),
     "zeros": (b"\0" * 100, "it is not JSON"),
-    "UTF-16": (a_notebook().decode().encode("utf-16"), "it is not JSON"),
+    "UTF-16": (a_notebook().decode().encode("utf-16"), "it is not UTF-8"),
     "null": (b"null", "take it from git again"),
     "number": (b"3", "take it from git again"),
     "text": (b'"cells"', "take it from git again"),
     "list": (b"[1, 2]", "take it from git again"),
     "deep": (DEEP.encode(), "take it from git again"),
     "object of nothing": (b"{}", "take it from git again"),
-    "more than 100 MB": (huge, "clear its outputs"),
-    "folder": (Path.mkdir, "is not there"),
+    "more than 100 MB": (huge, "outputs that nobody needs"),
+    "folder": (Path.mkdir, "is a directory"),
     "fifo": (fifo, "is not there"),
     "loop": (loop, "is not there"),
     "not there": (lambda path: None, "is not there"),
     "format 3": (a_notebook(nbformat=3, cells=None, worksheets=[]), "its format is 3, not 4"),
     "format 5": (a_notebook(nbformat=5), "its format is 5, not 4"),
     "format in words": (a_notebook(nbformat="four"), "its format is four"),
-    "no format": (a_notebook(nbformat=None), "is no notebook"),
-    "no minor format": (a_notebook(nbformat_minor=None), "is no notebook"),
-    "no metadata": (a_notebook(metadata=None), "is no notebook"),
-    "metadata in a list": (a_notebook(metadata=[]), "is no notebook"),
-    "no cells": (a_notebook(cells=None), "is no notebook"),
-    "cells of an object": (a_notebook(cells={}), "is no notebook"),
-    "cells of a text": (a_notebook(cells="x"), "is no notebook"),
-    "cells of numbers": (a_notebook(cells=[1]), "is no notebook"),
-    "not one cell": (a_notebook(cells=[]), "has the tag parameters"),
-    "cell of no kind": (a_cell(cell_type=None), "is no notebook"),
-    "cell of another kind": (a_cell(cell_type="heading"), "is no notebook"),
-    "cell without source": (a_cell(source=None), "is no notebook"),
-    "source of a number": (a_cell(source=1), "is no notebook"),
-    "source of numbers": (a_cell(source=[1]), "is no notebook"),
-    "cell without metadata": (a_cell(metadata=None), "is no notebook"),
-    "metadata of a text": (a_cell(metadata="x"), "is no notebook"),
-    "outputs of a text": (a_cell(outputs="x"), "is no notebook"),
-    "outputs of null": (a_cell(outputs=[None]), "is no notebook"),
-    "id of a list": (a_cell(id=[]), "is no notebook"),
-    "tags of a text": (a_cell(metadata={"tags": "parameters"}), "is no notebook"),
-    "tags of numbers": (a_cell(metadata={"tags": [1]}), "is no notebook"),
-    "no tag": (a_cell(metadata={}), "has the tag parameters"),
-    "tag on a text": (a_cell(cell_type="markdown"), "has the tag parameters"),
+    "no format": (a_notebook(nbformat=None), "is not a notebook that can run"),
+    "no minor format": (a_notebook(nbformat_minor=None), "is not a notebook that can run"),
+    "no metadata": (a_notebook(metadata=None), "is not a notebook that can run"),
+    "metadata in a list": (a_notebook(metadata=[]), "is not a notebook that can run"),
+    "no cells": (a_notebook(cells=None), "is not a notebook that can run"),
+    "cells of an object": (a_notebook(cells={}), "is not a notebook that can run"),
+    "cells of a text": (a_notebook(cells="x"), "is not a notebook that can run"),
+    "cells of numbers": (a_notebook(cells=[1]), "is not a notebook that can run"),
+    "not one cell": (a_notebook(cells=[]), "the tag 'parameters'"),
+    "cell of no kind": (a_cell(cell_type=None), "is not a notebook that can run"),
+    "cell of another kind": (a_cell(cell_type="heading"), "is not a notebook that can run"),
+    "cell without source": (a_cell(source=None), "is not a notebook that can run"),
+    "source of a number": (a_cell(source=1), "is not a notebook that can run"),
+    "source of numbers": (a_cell(source=[1]), "is not a notebook that can run"),
+    "cell without metadata": (a_cell(metadata=None), "is not a notebook that can run"),
+    "metadata of a text": (a_cell(metadata="x"), "is not a notebook that can run"),
+    "outputs of a text": (a_cell(outputs="x"), "is not a notebook that can run"),
+    "outputs of null": (a_cell(outputs=[None]), "is not a notebook that can run"),
+    "id of a list": (a_cell(id=[]), "is not a notebook that can run"),
+    "tags of a text": (a_cell(metadata={"tags": "parameters"}), "is not a notebook that can run"),
+    "tags of numbers": (a_cell(metadata={"tags": [1]}), "is not a notebook that can run"),
+    "no tag": (a_cell(metadata={}), "the tag 'parameters'"),
+    "tag on a text": (a_cell(cell_type="markdown"), "the tag 'parameters'"),
 }
 
 
