@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from chaos.tree import processes
+
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 ROLES = ("report", "executor", "kernel", "worker")
 GIB = 2**30
@@ -72,9 +74,10 @@ def kill(role: str, how: signal.Signals, seconds: float, root: Path, command: su
         command.wait(seconds)
         return
     pid = command.pid if role == "make" else int(pids.read_text().split()[0])
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, how)
-        note(root, role)
+    if pid in processes(root.parent):  # else it has ended, and its number may be that of another
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, how)
+            note(root, role)
 
 
 def killed_at_an_operation(rng: random.Random, state: str, known: Ask) -> Fault:

@@ -120,3 +120,17 @@ def environment(root: Path, hook: Mapping[str, Any]) -> dict[str, str]:
     env |= {name: str(folder) for name, folder in folders.items()}
     env |= {"PYTHONPATH": str(Path(__file__).parent / "hook"), "CHAOS": json.dumps(told)}
     return env | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
+
+
+def processes(folder: Path) -> dict[int, str]:
+    """The command lines of the processes of trials in a folder, by id: their environment names a folder below it."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = f'"aside": "{folder}/'.encode() in (entry / "environ").read_bytes()
+            zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            if ours and not zombie:
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")[:100]
+        except OSError:  # it has ended, or is another person's
+            continue
+    return found

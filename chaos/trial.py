@@ -14,6 +14,7 @@ from pathlib import Path
 
 from chaos import tree
 from chaos.faults import KINDS, Fault, Known
+from chaos.tree import processes
 from lab_utils.config import LabError
 
 SAME, ONE_LINE, FAILED = "same bytes", "one line", "FAILED"
@@ -270,21 +271,7 @@ def parts(root: Path) -> list[Path]:
     return [path for path in found if path.suffix[1:].isdecimal()]
 
 
-# Processes of a trial: those whose environment names a folder below its own
-
-
-def processes(folder: Path) -> dict[int, str]:
-    """The command lines of those that are alive, by id."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            ours = f'"aside": "{folder}/'.encode() in (entry / "environ").read_bytes()
-            zombie = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-            if ours and not zombie:
-                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")[:100]
-        except OSError:  # it has ended, or is another person's
-            continue
-    return found
+# Processes of a trial
 
 
 def left_alive(folder: Path) -> str:

@@ -116,6 +116,19 @@ def test_the_exit_code_says_that_a_trial_failed_and_its_logs_are_kept(states, tm
     assert not (tmp_path / "out/trial-1").exists()
 
 
+def test_a_process_that_is_none_of_the_trial_is_not_killed(tmp_path):
+    """A worker may have ended, and its number be given to another."""
+    hits = tmp_path / "aside" / "hits"
+    hits.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "60"]) as other, subprocess.Popen(["sleep", "60"]) as command:
+        (hits / "pids-worker").write_text(f"{other.pid}\n")
+        faults.kill("worker", signal.SIGKILL, 0.1, tmp_path / "root", command)
+        assert other.poll() is None
+        assert not (hits / "struck").exists()
+        other.kill()
+        command.kill()
+
+
 def test_an_interrupt_ends_the_trials_under_way(states, tmp_path, monkeypatch, capsys):
     states.says = f"echo $$ > {tmp_path}/pid; sleep 60"
     monkeypatch.setattr(chaos, "States", lambda *_: states)
