@@ -110,7 +110,7 @@ def test_a_transfer_that_breaks_off_goes_on_from_there(fetched, server):
     ("kind", "says"),
     [
         ("breaks", "was cut short"),
-        ("page", "is not a gzip file"),
+        ("page", "a web page"),
         ("busy", "503"),
         ("endless", "of more than 5,000 bytes"),
         ("bomb", "is too long (more than 5,000 bytes)"),

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lab_utils import files
@@ -118,7 +119,7 @@ BROKEN = {
     "it holds a JSON NoneType": b"null",
     "its format is 3, not 4": b'{"nbformat": 3, "worksheets": []}',
     "its format is not stated, not 4": b"{}",
-    "it holds no list of cells": b'{"nbformat": 4}',
+    "it holds no list of cells": b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}',
     "marks of a merge": b'{\n<<<<<<< HEAD\n "cells": [],\n=======\n "cells": [1],\n>>>>>>> theirs\n "nbformat": 4\n}',
     "it is not UTF-8": '{"nbformat": 4, "cells": ["Größe"]}'.encode("latin-1"),
     "it is not UTF-8 ": CELLS.encode("utf-16"),
@@ -473,7 +474,8 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, capsys,
     for _ in range(2):
         with files.locked(tmp_path / "reports"):
             pass
-    assert kept.made_once(tmp_path / "judge", lambda: b"1") is False
+    _, was_there = kept.made_once(tmp_path / "judge", lambda: ({"weight": torch.ones(1)}, ""))
+    assert not was_there
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2  # once for each folder
     assert all(line.startswith("warning: ") and "has no locks; run one command at a time" in line for line in said)

@@ -58,10 +58,11 @@ WORDS = {  # what metadata say, and what it is
 }
 PINNED = re.findall(r"^([A-Za-z0-9._-]+)==[^ ;\\]+(?: ; ([^\\\n]+))?", LOCK, re.MULTILINE)
 
+PARTS = ("lab_utils", "benchmarks", "chaos", "tests")  # the project's own modules
+
 # Distributions that no module imports, and what they are for.
 NOT_IMPORTED = {
     "jupyterlab": "make lab starts it",
-    "ipykernel": "runs the notebooks",
     "dicebear-styles": "the drawings that dicebear-core reads",
     "ruff": "make test runs it",
     "nbstripout": "keeps outputs out of commits",
@@ -111,12 +112,12 @@ def test_what_is_known_of_licences_is_of_packages_that_there_are():
 @cache
 def imported() -> set[str]:
     """The names at the top of all that modules, tests and notebooks import, but for Python's and the project's own."""
-    texts = [path.read_text() for part in ("lab_utils", "benchmarks", "tests") for path in (ROOT / part).rglob("*.py")]
+    texts = [path.read_text() for part in PARTS for path in (ROOT / part).rglob("*.py")]
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         cells = json.loads(path.read_text())["cells"]
         texts += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     found = {name.partition(".")[0] for text in texts for name in imports(text)}
-    own = {"lab_utils", "benchmarks", "tests", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    own = {*PARTS, *(path.stem for path in (ROOT / "tests").glob("*.py"))}
     return found - own - sys.stdlib_module_names
 
 
