@@ -162,7 +162,11 @@ def test_every_claim_can_be_decided_over_seeds():
 def entry(**changed) -> dict:
     values = {"a.loss": {"values": [1.0, 2.0]}, "b.loss": {"values": [3.0, None], "by_seed": [[2.0, 4.0], [3.0, 5.0]]}}
     made = {"notebook": "01_toy", "changes": {}, "seeds": [7, 8], "data": {"digits": "aa"}, "metrics": values} | changed
-    return made | {"metrics": {name: {"unit": "", "n": 2, **one} for name, one in made["metrics"].items()}}
+    return made | {
+        "metrics": {
+            name: {"mean": None, "interval": None, "unit": "", "n": 2, **one} for name, one in made["metrics"].items()
+        }
+    }
 
 
 def record(**changed) -> dict:
