@@ -368,6 +368,8 @@ def test_what_a_run_printed_wraps_on_a_telephone(good):
 @pytest.mark.parametrize(("kind", "width"), [(".table", 700), (".equation", NARROW), (".frame", NARROW)])
 def test_arrow_keys_scroll_what_is_too_wide(good, kind, width):
     good.set_viewport_size({"width": width, "height": 700})  # on a telephone the rows of wide tables are blocks
+    for box in good.locator(".enlarge input:visible").all():
+        box.check()
     wide = next(e for e in good.locator(kind).all() if e.evaluate("e => e.scrollWidth > e.clientWidth"))
     wide.focus()
     good.keyboard.press("ArrowRight")

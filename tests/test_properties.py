@@ -8,7 +8,7 @@ import pytest
 
 from lab_utils.config import ROOT, LabError
 from lab_utils.labs import LABS
-from lab_utils.report import depends, request
+from lab_utils.report import depends, request, written
 from lab_utils.report.request import one_line
 from lab_utils.seeds import request as seeds
 
@@ -66,7 +66,7 @@ def test_a_notebook_of_any_shape(tmp_path, place, other):
     path = tmp_path / "any.ipynb"
     path.write_text(json.dumps(mutated(REAL, place, other)))
     try:
-        depends.check_notebook(path)
+        written.check(path, ())
     except LabError as error:
         refused_in_one_line(error)
     else:  # what is accepted can be read by what runs it
@@ -80,7 +80,7 @@ def test_a_notebook_of_any_bytes(tmp_path, content):
     path = tmp_path / "any.ipynb"
     path.write_bytes(content)
     with pytest.raises(LabError) as error:
-        depends.check_notebook(path)
+        written.check(path, ())
     refused_in_one_line(error.value)
 
 

@@ -15,11 +15,11 @@ from tests.conftest import one_line
 def report(folder, *values, seeds=(0, 1, 2)):
     """A folder with the record of one notebook, whose value is the first, and the values of its seeds."""
     (folder / "metrics").mkdir(parents=True)
-    data = {"faces": {"sha256": "aa"}}
+    data = {"faces": {"source": "photographs", "sha256": "aa"}}
     record = {"status": "ok", "seed": 0, "data": data, "metrics": {"gan.fcd": {"value": values[0]}}}
     (folder / "metrics/04_gan.json").write_text(json.dumps(record))
     entry = {"notebook": "04_gan", "changes": {}, "seeds": list(seeds), "data": {"faces": "aa"}}
-    entry["metrics"] = {"gan.fcd": {"values": list(values)}}
+    entry["metrics"] = {"gan.fcd": {"values": list(values), "mean": None, "interval": None, "unit": "", "n": 9}}
     (folder / "seeds.json").write_text(json.dumps({"results": [entry]}))
     return str(folder)
 

@@ -264,6 +264,6 @@ def known_data(folder: Path, seen: Mapping[str, str]) -> Data | None:
 def read_known(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         found = read_json(folder / ".data.json")
-        return {kind: {what: one[what] for what in ("traces", "described")} for kind, one in found.items()}
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):  # it can be made again
+    except (FileNotFoundError, ValueError, RecursionError):  # it can be made again
         return {}
+    return found if isinstance(found, dict) else {}
