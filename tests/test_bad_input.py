@@ -116,7 +116,7 @@ WORDS = {
     "changes too large for a float": ('run CHANGES={"learning_rate": 1e999}', "finite numbers"),
     "the same setting twice": ('run CHANGES={"steps": 1, "steps": 2}', "each once"),
     "changes 100,000 deep": (f"run CHANGES={DEEP}", "give settings as JSON"),
-    "changes nested": (f"run CHANGES={NESTED}", "CHANGES: "),  # how deep is too deep depends on Python
+    "changes nested": (f"run CHANGES={NESTED}", "error: CHANGES"),  # how deep is too deep depends on Python
     "changes of 5,000 digits": (f'run CHANGES={{"steps": {DIGITS}}}', "give settings as JSON"),
     "slip in a setting": ('run NB=1 CHANGES={"stepz":1}', "did you mean 'steps'?"),
     "setting of no name": ('run NB=1 CHANGES={"":1}', "no setting ''"),
