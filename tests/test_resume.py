@@ -38,7 +38,7 @@ class Hook:
         spec.loader.exec_module = exec_module
         return spec
 
-if "ipykernel_launcher" in " ".join(sys.orig_argv):
+if "lab_utils.report.kernel" in " ".join(sys.orig_argv):
     sys.meta_path.insert(0, Hook())
 """
 RUN = """
