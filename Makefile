@@ -64,7 +64,7 @@ chaos: KNOWN := N FULL SEED TRIAL JOBS
 chaos: $(READY) ## hurt N reports, each in its own way, and see that the next command mends them ([N=20] [FULL=0] [SEED=0] [TRIAL=number] [JOBS=1])
 	@$(PY) -m chaos $(ARGUMENTS)
 
-test: $(READY) ## run the checks that matter, ten minutes on two cores
+test: $(READY) ## run the checks that matter, a quarter of an hour on two cores
 	@$(PY) -m pytest -m "not slow" $(PYTEST)
 
 test-slow: $(READY) ## run all the others
