@@ -20,7 +20,7 @@ from chaos.faults import KINDS, kind_of
 from chaos.trial import FAILED, ONE_LINE, SAME, Result, States, carry_out, draw, end_all
 from lab_utils.config import ROOT, LabError
 from lab_utils.files import say, shown, to_json, write_whole
-from lab_utils.report.request import assigned
+from lab_utils.report.request import assigned, exit_code
 
 OUTPUT = ROOT / "reports" / "chaos"
 OUTCOMES = (SAME, ONE_LINE, FAILED)
@@ -44,23 +44,20 @@ class Asked:
 
 
 def main(arguments: Sequence[str], output: Path = OUTPUT) -> int:
-    try:
+    def carry_out() -> int:
         given = parse(arguments)
         if not sys.platform.startswith("linux"):
             raise LabError("chaos looks at processes as Linux shows them; run it there")
         with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as scratch:
             results = carry_out_all(given, Path(scratch).resolve(), output)
-    except LabError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    say(table(results))
-    bad = [result for result in results if result.outcome == FAILED]
-    for result in bad:
-        say(f"FAILED: trial {result.number}, {result.said}: {result.why}\n  logs: {shown(kept(output, result.number))}")
-    return int(bool(bad))
+        say(table(results))
+        bad = [result for result in results if result.outcome == FAILED]
+        for result in bad:
+            logs = shown(kept(output, result.number))
+            say(f"FAILED: trial {result.number}, {result.said}: {result.why}\n  logs: {logs}")
+        return int(bool(bad))
+
+    return exit_code(carry_out, output, "interrupted")
 
 
 def parse(arguments: Sequence[str]) -> Asked:

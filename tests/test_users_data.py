@@ -38,13 +38,6 @@ def apart(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "given"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
 def load(folder, tmp_path):
     """Loads a kind of data from the folder."""
     cache = tmp_path / "cache"

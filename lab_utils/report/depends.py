@@ -123,14 +123,6 @@ def prose(source: Path) -> str:
     return digest([written, pictures] if pictures else written)
 
 
-def cells_hash(path: Path) -> str:
-    """That of :func:`prose`; of all bytes of a file that is no notebook, which may lie beside those that run."""
-    try:
-        return prose(path)
-    except LabError:
-        return sha256(path)
-
-
 # What a result came from
 
 
