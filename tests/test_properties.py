@@ -12,14 +12,11 @@ from lab_utils.report import depends, request, written
 from lab_utils.report.request import one_line
 from lab_utils.seeds import request as seeds
 
-hypothesis = pytest.importorskip("hypothesis", reason="it is in the lock, but not installed")
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+pytest.importorskip("hypothesis")
 
-SHORT = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
-)  # fmt: skip
+from hypothesis import given
+from hypothesis import strategies as st
+
 REAL = json.loads((ROOT / "notebooks/01_vae.ipynb").read_text())
 REAL["cells"] = REAL["cells"][:3]
 
@@ -60,10 +57,9 @@ def refused_in_one_line(error: LabError) -> None:
     said.encode()
 
 
-@SHORT
 @given(place=st.sampled_from(places(REAL)), other=ANYTHING)
 def test_a_notebook_of_any_shape(tmp_path, place, other):
-    path = tmp_path / "any.ipynb"
+    path = tmp_path / "any.ipynb"  # all examples write this one file, each anew
     path.write_text(json.dumps(mutated(REAL, place, other)))
     try:
         written.check(path, ())
@@ -74,7 +70,6 @@ def test_a_notebook_of_any_shape(tmp_path, place, other):
         assert depends.prose(path)
 
 
-@SHORT
 @given(content=st.binary(max_size=40) | st.text(max_size=40).map(str.encode) | ANYTHING.map(json.dumps).map(str.encode))
 def test_a_notebook_of_any_bytes(tmp_path, content):
     path = tmp_path / "any.ipynb"
@@ -84,10 +79,7 @@ def test_a_notebook_of_any_bytes(tmp_path, content):
     refused_in_one_line(error.value)
 
 
-@settings(SHORT, max_examples=150)
-@given(
-    words=st.lists(st.tuples(WORDS, st.sampled_from(["=", ""]), VALUES).map("".join), max_size=4), many=st.booleans()
-)
+@given(words=st.lists(GIVEN, max_size=4), many=st.booleans())
 def test_words_of_any_kind(words, many):
     try:
         found = seeds.parse(words, LABS).request if many else request.parse(words, LABS)
