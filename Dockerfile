@@ -12,9 +12,11 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends make git ca-certificates python3 python3-venv ${MORE} \
     && rm -rf /var/lib/apt/lists/*
 
-# Not root: what is written to a folder of the machine would be root's.
+# Not root: what is written to a folder of the machine would be root's. WORKDIR alone makes a folder of root's, where
+# docker builds without BuildKit.
 RUN useradd --create-home student
 USER student
+RUN mkdir /home/student/lab
 WORKDIR /home/student/lab
 COPY --chown=student . .
 
