@@ -21,7 +21,7 @@ from PIL import Image
 
 from lab_utils import config
 from lab_utils.config import LabError
-from lab_utils.data import digits, faces, prepared, traces
+from lab_utils.data import digits, faces, layouts, prepared, traces
 
 SIZE = 8
 STOOD_IN = "stood in"  # what the loaders give where there is no data, instead of slow stand-ins
@@ -135,6 +135,7 @@ DIGITS_READ = {
     "Kaggle, a folder for each file": {f"{name}/{name}": content for name, content in IDX.items()},
     "Kaggle, both": DOTTED | {f"{name}/{name}": content for name, content in IDX.items()},
     "Kaggle, archive/": under("archive", {f"{name}/{name}": content for name, content in IDX.items()}),
+    "many folders down": under("a/b/c/d/e/f/g/h", IDX),
     "unzipped on a Mac": under("mnist", IDX | JUNK),
     "unpacked by the browser, still .gz": renamed(IDX, ("ubyte", "ubyte.gz")),
     "gzip without its .gz": renamed(GZ, (".gz", "")),
@@ -263,6 +264,7 @@ CELEBA_READ = {
     "Kaggle, archive/": under("archive", KAGGLE | OTHER_LISTS),
     "Kaggle, celeba-dataset/": under("celeba-dataset", KAGGLE),
     "Kaggle, unzipped twice": under("archive/archive", KAGGLE),
+    "Kaggle, its own downloader": under("kagglehub/datasets/jessicali9530/celeba-dataset/versions/2", KAGGLE),
     "Kaggle, img once": IMAGES | ATTR_CSV | EVAL_CSV,
     "Kaggle's lists called txt": IMAGES | renamed(ATTR_CSV | EVAL_CSV, (".csv", ".txt")),
     "Kaggle, each list in a folder": IMAGES
@@ -562,6 +564,22 @@ NOTHING = {
 def test_only_where_there_is_no_data_something_stands_in(folder, load, kind, files):
     put(folder, files)
     assert load[kind]() == STOOD_IN
+
+
+@pytest.mark.parametrize("kind", ["digits", "faces"])
+def test_a_stand_in_takes_no_place_that_was_not_looked_through(folder, load, kind, monkeypatch):
+    put(folder, {f"{i}/a.txt": "" for i in range(9)})
+    monkeypatch.setattr("lab_utils.data.layouts.FOLDERS", 9)
+    with pytest.raises(LabError, match=f"no {kind} in the nearest 9 of its folders; name the one they are in") as error:
+        load[kind]()
+    one_line(error)
+
+
+def test_a_link_that_leads_back_up_is_not_followed(folder):
+    put(folder, {"a/b.txt": ""})
+    for name in ("x", "y", "a/z"):
+        (folder / name).symlink_to(folder)
+    assert [found.path for found in layouts.search(folder)] == [folder, folder / "a"]
 
 
 @pytest.mark.parametrize(("kind", "files"), [("digits", under("celeba", TORCHVISION)), ("faces", GZ)])

@@ -15,7 +15,7 @@ from pathlib import Path
 from lab_utils import config
 from lab_utils.config import LabError
 
-DEEP, FOLDERS = 6, 1000  # how far below DATA_DIR, and in how many folders, files are looked for
+DEEP, FOLDERS = 12, 10_000  # how many levels, and how many folders of them, are looked through for files
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".001")
 UNFINISHED = (".crdownload", ".part", ".partial", ".download", ".aria2")  # as browsers name what they still fetch
@@ -71,11 +71,13 @@ def search(root: Path) -> list[Folder]:
 
     Meant are ``root`` and what is named as a part of a data set; others, such as a system's own, are passed over.
     """
-    level, found = [root], []
+    level, found, seen = [root], [], set()
     for _ in range(DEEP):
         here = [folder for path in level if (folder := _look(path, meant=path == root or _is_ours(path))) is not None]
         found += here
-        level = [path for folder in here for path in _below(folder)][: FOLDERS - len(found)]
+        seen.update(map(os.path.realpath, level))  # a link may lead back up
+        below = [path for folder in here for path in _below(folder) if os.path.realpath(path) not in seen]
+        level = below[: FOLDERS - len(found)]
     return found
 
 
@@ -238,6 +240,10 @@ def refuse(kind: str, found: list[Folder]) -> None:
     """LabError if something in the folders is of a kind, "digits" or "faces", and nothing could be read."""
     for path in [*archives(kind, found), *_clues(kind, found)][:1]:
         raise LabError(f"{path}: {_advice(kind, path, found[0].path)}")
+    if len(found) >= FOLDERS:
+        raise LabError(
+            f"{found[0].path}: no {kind} in the nearest {FOLDERS:,} of its folders; name the one they are in"
+        )
 
 
 def archives(kind: str, found: list[Folder], named: Sequence[str] = ()) -> Iterator[Path]:
