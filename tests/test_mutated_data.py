@@ -194,6 +194,7 @@ SETS = {
 @example((("gz", "t10k-labels-idx1-ubyte.gz"), b"\x1f\x8b"))
 @example((("idx", "t10k-labels-idx1-ubyte"), b"\0\0\x08\x01\xff\xff\xff\xff"))
 @example((("Keras", "mnist.npz"), b"PK\3\4"))
+@example((("CSV", "mnist_train.csv"), KAGGLE_CSV["mnist_train.csv"].replace("\n", "\n1e999", 1).encode()))
 def test_digits(changed):
     (which, name), content = changed
     with folder(SETS[which][0] | {name: content}) as home:
