@@ -57,8 +57,9 @@ submit: $(READY) ## pack the report of PROFILE into one file to hand in under yo
 compare: $(READY) ## say what differs between the reports in folders A and B, and why
 	@$(PY) -m lab_utils.report compare $(ARGUMENTS)
 
+bench: KNOWN := PARTS DATA_DIR CACHE
 bench: $(READY) ## measure speed, time to quality and memory against the usual loops, and the page to play with (PARTS="speed quality memory explore")
-	@LAB_CACHE=$(call quoted,$(value CACHE)) MPLBACKEND=agg $(PY) -m benchmarks --data-dir $(call quoted,$(value DATA_DIR)) -- $(call quoted,$(value PARTS))
+	@LAB_CACHE=$(call quoted,$(value CACHE)) MPLBACKEND=agg $(PY) -m benchmarks $(ARGUMENTS)
 
 chaos: KNOWN := N FULL SEED TRIAL JOBS
 chaos: $(READY) ## hurt N reports, each in its own way, and see that the next command mends them ([N=20] [FULL=0] [SEED=0] [TRIAL=number] [JOBS=1])

@@ -1,13 +1,12 @@
 """``make bench``: both loops in turn, each time in a process of its own; prints tables, writes JSON and a picture."""
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,10 @@ from benchmarks.quality import EPOCHS, TIMES_AS_FAST
 from lab_utils.config import ROOT, LabError, data_dir, directory, gpu_present
 from lab_utils.data import digits, faces
 from lab_utils.files import say, shown, to_json, write_whole
-from lab_utils.report.request import exit_code
+from lab_utils.report.request import assigned, exit_code, path_of, to_write
 
 OUTPUT = ROOT / "reports" / "bench"
+WORDS = ("PARTS", "DATA_DIR", "CACHE")
 REPETITIONS = 5
 SEEDS = (0, 1, 2)
 WORKERS = {"cpu": (0, 2), "cuda": (0, 2, 4, 8)}
@@ -34,22 +34,23 @@ WORKERS = {"cpu": (0, 2), "cuda": (0, 2, 4, 8)}
 EXPORTED = {kind: max(case.sizes[kind][0] for case in CASES.values() if case.data == "faces") for kind in WORKERS}
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
+    """The command line, as NAME=VALUE; returns the exit code. CACHE is handed on by make."""
     parts = {"speed": speed, "quality": quality, "memory": memory, "explore": lambda *_: explore()}
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"measure these alone: {', '.join(parts)}")
-    parser.add_argument("--data-dir", default="")
-    given = parser.parse_args(arguments)
-    wanted = [part for text in given.parts for part in text.split()]  # make gives all in one
-    kind = "cuda" if gpu_present() else "cpu"
-    path = OUTPUT / f"{kind}.json"
 
     def carry_out() -> int:
+        given = assigned(arguments, WORDS)
+        wanted = given.get("PARTS", "").split()
         if unknown := set(wanted) - set(parts):
             raise LabError(f"PARTS={' '.join(sorted(unknown))}: there are {', '.join(parts)}")
-        home, found = data_dir(given.data_dir), measured_before(path)
+        home = data_dir(given.get("DATA_DIR", ""))
         if home:
-            directory(home, "the data")
+            directory(path_of("DATA_DIR", str(home)), "the data")
+        if "CACHE" in given:
+            to_write("CACHE", given["CACHE"])
+        kind = "cuda" if gpu_present() else "cpu"
+        path = OUTPUT / f"{kind}.json"
+        found = measured_before(path)
         machine = measure("machine")
         say(
             f"{machine['device']}, {machine['threads']} threads, torch {machine['torch']}: "

@@ -123,6 +123,8 @@ WORDS = {
     "setting that is Python's": ('run NB=1 CHANGES={"__class__":1}', "no setting '__class__'"),
     "setting with half a letter": ('run NB=1 CHANGES={"\\ud800":1}', "no setting"),
     "setting with a line": ('run NB=1 CHANGES={"a\\nb":1}', r"no setting 'a\nb'"),
+    "steps without an end": (f'run NB=1 CHANGES={{"steps": 1{"0" * 50}}}', "give at most 1,000,000,000"),
+    "a rate of an atlas": ('run NB=1 CHANGES={"learning_rate": 1e308}', "learning_rate=1e+308: give at most"),
     "steps below 0": ('run NB=1 CHANGES={"steps":-5}', "CHANGES: steps=-5"),
     "no steps": ('run NB=1 CHANGES={"steps":0}', "CHANGES: steps=0"),
     "steps in words": ('run NB=1 CHANGES={"steps":"many"}', "CHANGES: steps='many'"),
@@ -322,8 +324,24 @@ def test_through_make(monkeypatch, words, variables, says):
 
 @pytest.mark.parametrize("part", ["sped", "speed sped", "--help", "-x", "../speed", "speed\x00", "1"])
 def test_parts_of_the_benchmark(capsys, part):
-    assert bench.main(["--data-dir", "", "--", part]) == 2
+    assert bench.main([f"PARTS={part}"]) == 2
     one_line(capsys.readouterr(), "there are speed, quality, memory, explore")
+
+
+BENCH_WORDS = {
+    "DATA_DIR=-x": "DATA_DIR=-x: there is no such directory",
+    "DATA_DIR=a\0b": "a path holds no NUL",
+    "DATA_DIR=~no-such-user/x": "~no-such-user/x: there is no such user",
+    f"CACHE={__file__}": "this is not a directory",
+    "PROFILE=quick": "there is no 'PROFILE'; there are PARTS, DATA_DIR, CACHE",
+    "--data-dir": "'--data-dir' is not NAME=VALUE",
+}
+
+
+@pytest.mark.parametrize(("word", "says"), BENCH_WORDS.items(), ids=range(len(BENCH_WORDS)))
+def test_words_of_the_benchmark(capsys, word, says):
+    assert bench.main([word]) == 2
+    one_line(capsys.readouterr(), says)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", "\xff"])
@@ -331,7 +349,7 @@ def test_a_damaged_measurement(capsys, tmp_path, monkeypatch, content):
     monkeypatch.setattr(bench, "OUTPUT", tmp_path)
     monkeypatch.setattr(bench, "gpu_present", lambda: False)
     (tmp_path / "cpu.json").write_bytes(content.encode("latin-1"))
-    assert bench.main(["speed"]) == 2
+    assert bench.main(["PARTS=speed"]) == 2
     one_line(capsys.readouterr(), "is damaged: remove it")
 
 

@@ -23,6 +23,9 @@ NOT_RUN = "not run"
 WITNESS = 0.9  # share of test images in which the detector of faces must find one to be heard
 
 
+MOST = 10**9  # of a setting: beyond, no training ends and no array fits
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """What `make verify` lets a metric change between machines; the larger of the two counts.
@@ -298,6 +301,8 @@ class Lab:
                 near = get_close_matches(name, known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
                 raise LabError(f"CHANGES: notebook {self.number} has no setting {name!r}; {hint}")
+            if isinstance(changes[name], (int, float)) and changes[name] > MOST:
+                raise LabError(f"CHANGES: {name}={changes[name]}: give at most {MOST:,}")
         try:
             return replace(chosen, **changes)
         except ValidationError as error:
