@@ -87,13 +87,17 @@ def stream_seed(seed: int, purpose: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+class Stream(torch.Generator):
+    """A generator to which a weak reference may point, as one of torch 2.11 itself does not allow."""
+
+
 def rng(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
     """A random stream that depends on (seed, purpose) alone.
 
     Streams of different purposes do not disturb one another, so a cell that is run twice, or in another order,
     gives the same numbers.
     """
-    stream = torch.Generator(device).manual_seed(stream_seed(seed, purpose))
+    stream = Stream(device).manual_seed(stream_seed(seed, purpose))
     _streams.add(stream)
     return stream
 
@@ -103,7 +107,7 @@ def streams() -> list[torch.Generator]:
     return [stream for stream in _streams if stream.device.type == "cuda"]
 
 
-_streams: WeakSet[torch.Generator] = WeakSet()
+_streams: WeakSet[Stream] = WeakSet()
 
 
 @contextlib.contextmanager
