@@ -22,7 +22,7 @@ with contextlib.suppress(ImportError):  # an environment of one's own may be wit
 
     UNHURRIED = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
     settings.register_profile("few", max_examples=60, derandomize=True, **UNHURRIED)
-    settings.register_profile("hour", max_examples=20_000, print_blob=True, **UNHURRIED)
+    settings.register_profile("hour", max_examples=80_000, print_blob=True, **UNHURRIED)
     settings.load_profile("few")
 
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)

@@ -1,7 +1,7 @@
 """Files of data with anything wrong in them: each is loaded, or refused in one line, and never anything else.
 
 Real-looking files are cut, overwritten, and their lines moved, doubled and taken out. `--hypothesis-profile=hour`
-tries a hundred times as many.
+tries a thousand times as many, for about an hour.
 """
 
 import contextlib

@@ -174,7 +174,11 @@ def parse(arguments: Sequence[str], labs: Mapping[str, Lab]) -> Request:
 def to_write(name: str, path: str) -> Path:
     """A folder that may be written to, absolute; it is made when it is needed. LabError if it is none."""
     folder = path_of(name, path).absolute()
-    if folder.exists() and not folder.is_dir():
+    try:
+        is_other = folder.exists() and not folder.is_dir()
+    except OSError as error:  # a name that is too long, a link to itself
+        raise LabError(f"{name}={path}: {error.strerror}; give another folder") from None
+    if is_other:
         raise LabError(f"{name}={path}: this is not a directory")
     return folder
 
