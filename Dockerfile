@@ -6,7 +6,8 @@
 ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 
-# On Debian, --build-arg MORE="chromium fonts-dejavu-core libatomic1" adds what the tests of pages want; they are skipped without.
+# On Debian, --build-arg MORE="chromium fonts-dejavu-core libatomic1" adds what the tests of
+# pages want; they are skipped without.
 ARG MORE=
 RUN apt-get update \
     && apt-get install -y --no-install-recommends make git ca-certificates python3 python3-venv ${MORE} \
