@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import zipfile
 from functools import partial
 
@@ -21,7 +22,7 @@ from PIL import Image
 
 from lab_utils import config
 from lab_utils.config import LabError
-from lab_utils.data import digits, faces, layouts, prepared, traces
+from lab_utils.data import digits, faces, layouts, lists, prepared, traces
 
 SIZE = 8
 STOOD_IN = "stood in"  # what the loaders give where there is no data, instead of slow stand-ins
@@ -514,6 +515,8 @@ CSV_REFUSED = {
         CSV + "".join(f"1{i:04}.png,0,0\n" for i in range(3)),
         "and 2 more of the 6 listed",
     ),
+    "a cell without end": ("x," + "x" * 200_000, "line 1: is not CSV (field larger than field limit"),
+    "a cell without end or neighbour": ("x" * 200_000, "line 1: has no column image_name"),
     "a mixed separator": (CSV.replace("00001.png,0,1", "00001.png;0;1"), "line 3: has 1 values for 3 columns"),
 }
 
@@ -525,6 +528,16 @@ def test_the_course_s_csv_is_refused_in_one_line(folder, load, text, says):
         load["faces"]()
     assert says in one_line(error)
     assert str(error.value).startswith(f"{folder}/faces/train.csv")
+
+
+def test_a_list_of_many_columns_is_read_in_no_time(folder):
+    n = 40_000  # seconds, where time goes with the columns; an hour, where it goes with their square
+    names = ",".join(f"a{i}" for i in range(n))
+    put(folder, {"list.csv": f"image_name,{names}{',' * n}\n1.png{',1' * n}{',' * n}\n"})
+    started = time.monotonic()
+    _, table, _ = lists.attributes(folder / "list.csv")
+    assert table.shape == (1, n)
+    assert time.monotonic() - started < 10
 
 
 COURSE_REFUSED = {

@@ -3,13 +3,15 @@
 What can only mean one thing is read; all else is one line with the file, the row, the column and what to do.
 """
 
+import contextlib
 import csv
 import functools
 import hashlib
 import io
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +143,9 @@ def _rows(path: Path, text: str) -> Iterator[Row]:
 def _separator(first: str) -> str | None:
     """What stands between the cells of a CSV by its first line; None if they are words between blanks."""
     for separator in SEPARATORS:
-        header = next(csv.reader([first], delimiter=separator, skipinitialspace=True), [])
+        header: list[str] = []
+        with contextlib.suppress(csv.Error):  # a cell longer than any in a list; the rows say so
+            header = next(csv.reader([first], delimiter=separator, skipinitialspace=True), [])
         if len(header) > 1 and IMAGE_NAME in map(_column, header):
             return separator
     most = max(SEPARATORS, key=first.count)
@@ -161,8 +165,8 @@ def _table(path: Path, columns: list[str], rows: Iterable[Row]) -> tuple[dict[st
     """Names with their lines, and attributes as uint8 0 or 1, from rows of a name and a value per attribute."""
     at = columns.index(IMAGE_NAME)
     unnamed = {i: [] for i, column in enumerate(columns) if UNNAMED.fullmatch(column)}
-    taken_out = sorted({at, *unnamed}, reverse=True)
-    names = _attribute_names(path, columns, taken_out)
+    names = _attribute_names(path, columns, {at, *unnamed})
+    kept = [i for i in range(len(columns)) if i != at and i not in unnamed]
     lines: dict[str, int] = {}
     values = bytearray()
     for line, cells in rows:
@@ -172,13 +176,12 @@ def _table(path: Path, columns: list[str], rows: Iterable[Row]) -> tuple[dict[st
         if trouble := _name_trouble(name, lines):
             raise LabError(f"{path}, line {line}: {IMAGE_NAME} {short(name)} {trouble}")
         lines[name] = line
-        for i in taken_out:
-            cell = cells.pop(i)
-            if i != at:
-                unnamed[i].append(cell.strip())
-        row = bytes(map(meaning, cells))
+        for i, before in unnamed.items():
+            before.append(cells[i].strip())
+        row = bytes(meaning(cells[i]) for i in kept)
         if UNKNOWN in row:
-            _refuse_value(path, line, name, names[row.index(UNKNOWN)], cells[row.index(UNKNOWN)])
+            odd = row.index(UNKNOWN)
+            _refuse_value(path, line, name, names[odd], cells[kept[odd]])
         values += row
     if not lines:
         raise LabError(f"{path}: lists no image; add a line for each")
@@ -201,13 +204,14 @@ def _cut(path: Path, line: int, cells: list[str], n: int) -> list[str]:
     return cells[:n]
 
 
-def _attribute_names(path: Path, columns: list[str], taken_out: list[int]) -> list[str]:
+def _attribute_names(path: Path, columns: list[str], taken_out: Container[int]) -> list[str]:
     """The names of the columns that are not taken out. LabError if there are none, or one stands there twice."""
     names = [column for i, column in enumerate(columns) if i not in taken_out]
     if not names:
         raise LabError(f"{path}: has no attribute; add a column for each")
+    counts = Counter(columns)
     for name in (IMAGE_NAME, *names):
-        if columns.count(name) > 1:
+        if counts[name] > 1:
             raise LabError(f"{path}: a column is named {short(name)} twice; each needs its own name")
     return names
 
