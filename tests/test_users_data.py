@@ -211,6 +211,35 @@ def test_digits_are_refused_in_one_line(folder, load, capsys, files, says):
     assert capsys.readouterr().out == ""
 
 
+# Names of folders and files that are not one line
+
+ODD_NAMES = {
+    "a line end": ("a\nb", "a\\nb"),
+    "a line end of typesetters": ("a\u2028b", "a\\u2028b"),
+    "not UTF-8": (os.fsdecode(b"a\xffb"), "a\\udcffb"),
+}
+
+
+@pytest.mark.parametrize(("home", "shown"), ODD_NAMES.values(), ids=ODD_NAMES)
+@pytest.mark.parametrize(
+    ("kind", "files", "says"),
+    [
+        ("digits", IDX | {"train-images-idx3-ubyte": b""}, "train-images-idx3-ubyte: is empty"),
+        ("digits", without(GZ, "t10k-labels"), "no t10k-labels-idx1-ubyte"),
+        ("digits", {"mnist.csv": "5,0"}, "mnist.csv: this looks like digits as CSV"),
+        ("faces", {"faces/train.csv": "image_name,Male\n"}, "has no train and no test.csv and no test; add it"),
+    ],
+)
+def test_a_refusal_is_one_line_whatever_a_folder_is_called(folder, load, home, shown, kind, files, says):
+    put(folder, under(home, files))
+    with pytest.raises(LabError) as error:
+        load[kind]()
+    assert says in one_line(error)
+    assert f"{folder}/{shown}" in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    str(error.value).encode()
+
+
 # Faces: CelebA
 
 NAMES = [f"{i:06}.jpg" for i in range(1, 7)]

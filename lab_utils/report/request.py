@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from lab_utils import config
-from lab_utils.config import LabError, directory, expanded, resolve_profile
+from lab_utils.config import LabError, directory, expanded, printable, resolve_profile
 from lab_utils.labs.spec import Lab
 
 MAKE_ONLY = ("PY", "V", "VENV")  # make passes all it knows; these are its own
@@ -145,7 +145,7 @@ def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> 
 
 def one_line(text: str) -> str:
     """A message as one line that any terminal can show; of a long one, which quotes a long value, the middle is cut."""
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    text = printable(text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 
