@@ -4,6 +4,7 @@ Each case is a folder of tiny files that is read as what it is, or refused in on
 faces ends in the digits or avatars that stand in where there are none.
 """
 
+import errno
 import gzip
 import hashlib
 import io
@@ -14,6 +15,7 @@ import sys
 import time
 import zipfile
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -654,6 +656,56 @@ def test_a_report_sees_that_a_file_changed_wherever_it_lies(folder, kind, files,
     assert traces.traces(kind, folder, {}) == before
     os.utime(folder / changed, ns=(0, 1))
     assert traces.traces(kind, folder, {}) != before
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "link", "leads"),
+    [
+        ("digits", under("MNIST/raw", IDX), "MNIST/raw/old", "/nowhere"),
+        ("digits", under("MNIST/raw", IDX), "MNIST/raw/old", "old"),
+        ("digits", under("MNIST/raw", IDX), "MNIST/raw/up", "."),
+        ("faces", course(), "faces/train/old.png", "/nowhere"),
+        ("faces", course(), "faces/train/old.png", "old.png"),
+        ("faces", course(), "faces/up", ".."),
+        ("faces", course(), "faces/train/up", ".."),
+        ("faces", under("celeba", TORCHVISION), "celeba/img_align_celeba/zzz.jpg", "zzz.jpg"),
+        ("faces", under("celeba", TORCHVISION), "celeba/img_align_celeba/zzz.jpg", "/nowhere"),
+    ],
+)
+def test_a_link_that_leads_nowhere_or_back_does_no_harm(folder, load, kind, files, link, leads):
+    put(folder, files)
+    (folder / link).symlink_to(leads)
+    (folder / f"{link} 2").symlink_to(leads)
+    assert load[kind]() != STOOD_IN
+    before = traces.traces(kind, folder, {})
+    (folder / next(iter(files))).touch()
+    assert traces.traces(kind, folder, {}) != before
+
+
+def refused_to(path, monkeypatch, owner=os, name="scandir"):
+    """The system does not let anybody look at ``path`` and what lies below: root, who may run this, may do all."""
+    real = getattr(owner, name)
+
+    def guarded(file, *args, **named):
+        if isinstance(file, str | Path) and Path(file).is_relative_to(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(file))
+        return real(file, *args, **named)
+
+    monkeypatch.setattr(owner, name, guarded)
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "locked"),
+    [("digits", under("MNIST/raw", IDX), "MNIST/raw"), ("faces", under("celeba", TORCHVISION), "celeba")],
+)
+def test_what_may_not_be_read_stops_the_load_and_not_the_look_from_outside(
+    folder, load, kind, files, locked, monkeypatch
+):
+    put(folder, files)
+    refused_to(folder / locked, monkeypatch)
+    assert list(traces.stamps(folder / locked)) == [(Path(locked).name, -1, 0)]
+    with pytest.raises(LabError, match=r"cannot be read \(Permission denied\); change its permissions"):
+        load[kind]()
 
 
 def test_a_folder_of_pictures_is_read_through_once(folder, load, monkeypatch):

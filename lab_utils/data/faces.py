@@ -5,6 +5,7 @@ holds any. Nothing here imports torch: the report checks the data with this modu
 and the processes that prepare images start quickly.
 """
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -383,13 +384,16 @@ def _agree(one: Path, names: Iterable[str], other: Path, known: Container[str]) 
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of every file in a folder, without hidden ones."""
+    """Size and time of every file in a folder, without hidden ones and what leads nowhere or may not be read."""
+    files = {}
     try:
         with os.scandir(folder) as entries:
-            stats = (
-                (entry.name, entry.stat()) for entry in entries if not entry.name.startswith(".") and entry.is_file()
-            )
-            return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats}
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    with contextlib.suppress(OSError):
+                        if entry.is_file():
+                            files[entry.name] = (entry.stat().st_size, entry.stat().st_mtime_ns)
+        return files
     except OSError as error:
         raise LabError(f"{folder}: cannot be read ({error.strerror}); change its permissions") from None
 

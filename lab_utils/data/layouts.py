@@ -100,7 +100,7 @@ def _look(path: Path, meant: bool = True) -> Folder | None:
     """None for a folder that is not there, or that may not be read and is not ``meant``."""
     try:
         with os.scandir(path) as entries:
-            kept = [(entry.name, _is_folder(entry)) for entry in entries if not _left_over(entry.name)]
+            kept = [(entry.name, is_folder(entry)) for entry in entries if not _left_over(entry.name)]
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -112,8 +112,9 @@ def _look(path: Path, meant: bool = True) -> Folder | None:
     return Folder(path, names, frozenset(name.lower() for name, is_folder in kept if is_folder))
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
-    with contextlib.suppress(OSError):  # a link to itself, say
+def is_folder(entry: os.DirEntry) -> bool:
+    """Whether it is a folder, or leads to one; a link that leads nowhere is none."""
+    with contextlib.suppress(OSError):  # a link to itself
         return entry.is_dir()
     return False
 

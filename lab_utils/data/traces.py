@@ -30,14 +30,34 @@ def traces(kind: str, data_dir: Path | None, asked: Mapping[str, Any]) -> str:
 
 
 def stamps(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, size and time of a file, or of all the files in a directory and those below it."""
-    if path.is_file():
-        yield path.name, path.stat().st_size, path.stat().st_mtime_ns
-    elif path.is_dir():
-        with os.scandir(path) as entries:
+    """Name, size and time of a file, or of all the files in a directory and those below it.
+
+    What leads nowhere or may not be read is told from what can: it has the size -1. Whether that matters, and what to
+    do then, says who loads it.
+    """
+    if os.path.isdir(path):
+        yield from _stamps_below(path, set())
+    elif os.path.lexists(path):
+        yield _stamp(path.name, path)
+
+
+def _stamps_below(folder: Path, seen: set[str]) -> Iterator[tuple[str, int, int]]:
+    """Those of all files below; ``seen`` are the folders that links need not lead into once more."""
+    seen.add(os.path.realpath(folder))
+    try:
+        with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_dir():
-                    yield from stamps(Path(entry.path))
-                else:
-                    about = entry.stat()
-                    yield entry.name, about.st_size, about.st_mtime_ns
+                if not layouts.is_folder(entry):
+                    yield _stamp(entry.name, entry)
+                elif os.path.realpath(entry.path) not in seen:
+                    yield from _stamps_below(Path(entry.path), seen)
+    except OSError:
+        yield folder.name, -1, 0
+
+
+def _stamp(name: str, file: Path | os.DirEntry) -> tuple[str, int, int]:
+    try:
+        about = file.stat()
+    except OSError:
+        return name, -1, 0
+    return name, about.st_size, about.st_mtime_ns
