@@ -4,6 +4,7 @@ Each case is a folder of tiny files that is read as what it is, or refused in on
 faces ends in the digits or avatars that stand in where there are none.
 """
 
+import builtins
 import errno
 import gzip
 import hashlib
@@ -16,6 +17,7 @@ import time
 import zipfile
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -187,6 +189,26 @@ DIGITS_REFUSED = {
     "Keras, one array less": ({"mnist.npz": zipped({"x_train.npy": b""})}, "mnist.npz: is not MNIST as Keras has it"),
     "Keras, cut": ({"mnist.npz": keras()[:500]}, "mnist.npz: is not MNIST as Keras has it"),
     "Keras, a web page": ({"mnist.npz": PAGE}, "mnist.npz: is not MNIST as Keras has it"),
+    "Keras, a pointer": ({"mnist.npz": LFS}, "mnist.npz: is not MNIST as Keras has it but a pointer of Git LFS"),
+    "Keras, what it is": ({"mnist.npz": PAGE}, "mnist.npz: is not MNIST as Keras has it but a web page"),
+    "Keras, an array": ({"mnist.npz": b"\x93NUMPY\1\0"}, "is not MNIST as Keras has it but an array of NumPy"),
+    "CSV, a page": (KAGGLE_CSV | {"mnist_test.csv": PAGE}, "is not MNIST's test split as CSV but a web page"),
+    "CSV, a pointer": (
+        KAGGLE_CSV | {"mnist_test.csv": LFS},
+        "is not MNIST's test split as CSV but a pointer of Git LFS",
+    ),
+    "CSV, a ZIP": (
+        KAGGLE_CSV | {"mnist_test.csv": zipped({"a": b"\xff"})},
+        "is not MNIST's test split as CSV but a ZIP archive",
+    ),
+    "CSV, gzip": (
+        KAGGLE_CSV | {"mnist_test.csv": gzip.compress(KAGGLE_CSV["mnist_test.csv"].encode())},
+        "is not MNIST's test split as CSV but a gzip archive",
+    ),
+    "CSV, UTF-16": (
+        KAGGLE_CSV | {"mnist_test.csv": KAGGLE_CSV["mnist_test.csv"].encode("utf-16")},
+        "is not MNIST's test split as CSV but text in UTF-16",
+    ),
     "CSV, one of two": ({"mnist_train.csv": kaggle_csv(TRAIN)}, "there is no mnist_test.csv beside it; add it"),
     "CSV, cut": (KAGGLE_CSV | {"mnist_test.csv": kaggle_csv(TEST)[:9000]}, "mnist_test.csv: is not MNIST's test split"),
     "Kaggle's competition": ({"train.csv": "label,pixel0,pixel1\n1,0,0\n"}, "train.csv: this looks like digits as CSV"),
@@ -325,6 +347,7 @@ CELEBA_READ = {
     ".webp": ending(TORCHVISION, ".webp", "WEBP"),
     "PNG beside JPEG": TORCHVISION | ending(IMAGES, ".png", "PNG"),
     "some are PNG": without(TORCHVISION, "000003") | ending({"img_align_celeba/000003.jpg": b""}, ".png", "PNG"),
+    "a header in capitals": IMAGES | ATTR | {n: "Image_ID,Partition" + t[18:] for n, t in EVAL_CSV.items()},
     "lists without endings": IMAGES | {name: text.replace(".jpg", "") for name, text in (ATTR | EVAL).items()},
     "Windows' line ends and a mark": IMAGES
     | {name: "\ufeff" + text.replace("\n", "\r\n") for name, text in (ATTR | EVAL).items()},
@@ -387,6 +410,8 @@ NOT_LISTS = {
     "web page": (PAGE.encode(), "is not a list but a web page"),
     "quota": (b"\n <html><body>Too many users have viewed or downloaded", "is not a list but a web page"),
     "page with a mark": (b"\xef\xbb\xbf" + PAGE.encode(), "is not a list but a web page"),
+    "a part of a page": (b"<table><tr><td>image_name</td></tr></table>", "is not a list but a web page"),
+    "a heading of a page": (b"\n<h1>404 Not Found</h1>", "is not a list but a web page"),
     "XML": (b'<?xml version="1.0"?><Error><Code>AccessDenied', "is not a list but a web page"),
     "ZIP": (zipped(ATTR), "is not a list but a ZIP archive or a spreadsheet's workbook; save it as CSV in UTF-8"),
     "gzip": (gzip.compress(b"text"), "is not a list but a gzip archive"),
@@ -431,6 +456,15 @@ def test_a_list_that_is_none_is_called_what_it_is(folder, load, name, content, s
     with pytest.raises(LabError) as error:
         load["faces"]()
     assert one_line(error).startswith(f"{folder / name}: {says}")
+
+
+def test_a_picture_of_which_only_the_beginning_is_there(folder, load):
+    put(folder, TORCHVISION | {"img_align_celeba/000003.jpg": picture()[:20]})
+    with pytest.raises(
+        LabError, match=r"000003.jpg \(list_attr_celeba.txt, line 5\): is cut short or corrupt"
+    ) as error:
+        load["faces"]()
+    one_line(error)
 
 
 # Faces: the course's CSV
@@ -731,6 +765,67 @@ def test_a_folder_of_pictures_is_read_through_once(folder, load, monkeypatch):
     assert read.count(str(folder / "img_align_celeba/img_align_celeba")) == 1
 
 
+# Files and folders that the system does not give
+
+KINDS_OF_TROUBLE = {
+    "no permission": (lambda path: None, "cannot be read (Permission denied); change its permissions"),
+    "a link that leads nowhere": (
+        lambda path: path.symlink_to("/nowhere"),
+        "cannot be read (No such file or directory); if it is a link, what it leads to is gone",
+    ),
+    "a link to itself": (lambda path: path.symlink_to(path.name), "it is a link to itself; put the file itself there"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "name"),
+    [
+        ("digits", IDX, "train-images-idx3-ubyte"),
+        ("digits", {"mnist.npz": keras()}, "mnist.npz"),
+        ("digits", KAGGLE_CSV, "mnist_test.csv"),
+        ("faces", course(), "faces/train.csv"),
+        ("faces", TORCHVISION, "list_eval_partition.txt"),
+    ],
+)
+@pytest.mark.parametrize(("make", "says"), KINDS_OF_TROUBLE.values(), ids=KINDS_OF_TROUBLE)
+def test_advice_is_for_the_trouble_that_there_is(folder, load, kind, files, name, make, says, monkeypatch):
+    put(folder, files)
+    if says.startswith("cannot be read (Perm"):
+        refused_to(folder / name, monkeypatch, io, "open")
+        refused_to(folder / name, monkeypatch, builtins, "open")
+    else:
+        (folder / name).unlink()
+        make(folder / name)
+    with pytest.raises(LabError) as error:
+        load[kind]()
+    assert one_line(error).startswith(f"{folder / name}: cannot be read")
+    assert says in str(error.value)
+
+
+WRONG_KIND = {
+    "a folder for a file": (
+        without(course(), "train.csv") | {"faces/train.csv/train.csv": CSV},
+        "faces/train.csv: cannot be read (Is a directory); put the file itself there, not a folder",
+    ),
+    "an archive for a folder": (
+        without(course(), "train/") | {"faces/train": zipped({"00000.png": b""})},
+        "faces/train: cannot be read (Not a directory); it is an archive; unpack it there",
+    ),
+    "a file for a folder": (
+        without(course(), "train/") | {"faces/train": "pictures"},
+        "faces/train: cannot be read (Not a directory); put the folder itself there",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "says"), WRONG_KIND.values(), ids=WRONG_KIND)
+def test_a_part_of_the_wrong_kind(folder, load, files, says):
+    put(folder, files)
+    with pytest.raises(LabError) as error:
+        load["faces"]()
+    assert one_line(error) == f"{folder}/{says}"
+
+
 # A script without a guard
 
 SCRIPT = """
@@ -759,6 +854,14 @@ def test_a_script_without_a_guard_prepares_images(folder, tmp_path, way):
     first, *progress, last = done.stdout.splitlines() or [""]
     assert (first, last) == ("photographs: preparing 6 images, once", "loaded photographs 3"), done.stderr
     assert all(line.endswith("of 6 images") for line in progress), "the script is not run again"
+
+
+def test_a_process_that_may_start_none_prepares_images(monkeypatch):
+    monkeypatch.setattr(prepared, "PER_PROCESS", 1)
+    monkeypatch.setattr(prepared.joblib, "cpu_count", lambda: 2)
+    monkeypatch.setattr(prepared.multiprocessing, "current_process", lambda: SimpleNamespace(daemon=True))
+    with prepared._processes(2) as run:
+        assert run is map
 
 
 def test_the_script_is_back_when_processes_have_started():

@@ -1,6 +1,10 @@
-"""What a file is by how it begins, and its text in quotes: for messages where it is not what its name says."""
+"""What a file is by how it begins, why it cannot be read, and its text in quotes: for messages of those who load it."""
 
+import errno
 import re
+from pathlib import Path
+
+START = 4096  # bytes at the beginning of a file that tell what it is
 
 STARTS = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet's workbook",
@@ -37,13 +41,22 @@ STARTS = {
     b"\xff\xfe": "text in UTF-16",
     b"\xfe\xff": "text in UTF-16",
 }
-PAGE = re.compile(rb"\s*<(!doctype|html|head|body|script|!--|\?xml|svg|error|meta)", re.IGNORECASE)
+ADVICE = {
+    errno.EACCES: "change its permissions",
+    errno.EPERM: "change its permissions",
+    errno.EISDIR: "put the file itself there, not a folder",
+    errno.ENOENT: "if it is a link, what it leads to is gone; put the file itself there",
+    errno.ELOOP: "it is a link to itself; put the file itself there",
+}
+PAGE = re.compile(
+    rb"\s*<(!doctype|!--|\?xml|(html|head|body|script|svg|error|meta|title|table|div|p|h[1-6])\b)", re.IGNORECASE
+)
 JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[{\["\]])')
 
 
 def what(content: bytes) -> str | None:
     """What the bytes are, such as "a web page"; None for what may be a list, an idx file or unknown."""
-    content = content.removeprefix(b"\xef\xbb\xbf")[:4096]  # the mark that a text may begin with
+    content = content.removeprefix(b"\xef\xbb\xbf")[:START]  # the mark that a text may begin with
     for start, name in STARTS.items():
         if content.startswith(start) and (len(start) > 2 or not content[:200].isascii() or b"\0" in content[:200]):
             return name
@@ -66,6 +79,25 @@ def _every_other(content: bytes) -> bool:
         if len(content) >= 8 and not any(zeros) and letters.isascii() and 0 not in letters:
             return True
     return False
+
+
+def beginning(path: Path) -> bytes:
+    """The first bytes of a file; none if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(START)
+    except OSError:
+        return b""
+
+
+def unreadable(path: str | Path, error: OSError) -> str:
+    """That a file or a folder cannot be read, and what to do, by what the system says."""
+    if error.errno == errno.ENOTDIR:  # where a folder is wanted
+        packed = "archive" in (what(beginning(Path(path))) or "")
+        advice = "it is an archive; unpack it there" if packed else "put the folder itself there"
+    else:
+        advice = ADVICE.get(error.errno, "copy it there once more")
+    return f"cannot be read ({error.strerror or short(str(error))}); {advice}"
 
 
 def short(text: str) -> str:

@@ -196,7 +196,7 @@ def _read(name: str, path: Path) -> np.ndarray:
     try:
         return _decode(name, path.read_bytes())
     except OSError as error:
-        raise LabError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
+        raise LabError(f"{path}: {contents.unreadable(path, error)}") from None
     except ValueError as error:
         raise LabError(f"{path}: {error}; replace it, or remove all four files to download them") from None
 
@@ -208,11 +208,8 @@ def _read_npz(path: Path) -> list[np.ndarray]:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as held:
             arrays = [held[name] for name in ("x_train", "y_train", "x_test", "y_test")]
         return [_published(name, array) for name, array in zip(CHECKSUMS, arrays, strict=True)]
-    except OSError as error:
-        trouble = f"cannot be read ({error.strerror or short(str(error))})"
     except Exception as error:  # zipfile, zlib and numpy raise whatever they trip over
-        trouble = f"is not MNIST as Keras has it ({short(' '.join(str(error).split()))})"
-    raise LabError(f"{path}: {trouble}; replace it, or remove it to download MNIST")
+        raise _other(path, "MNIST as Keras has it", error, form="ZIP archive") from None
 
 
 def _read_csv(path: Path, split: str) -> list[np.ndarray]:
@@ -227,11 +224,17 @@ def _read_csv(path: Path, split: str) -> list[np.ndarray]:
         arrays = table[:, 1:].reshape(-1, 28, 28), table[:, 0]
         names = list(CHECKSUMS)[:2] if split == "train" else list(CHECKSUMS)[2:]
         return [_published(name, array) for name, array in zip(names, arrays, strict=True)]
-    except OSError as error:
-        trouble = f"cannot be read ({error.strerror})"
-    except (ValueError, OverflowError, TypeError, IndexError) as error:
-        trouble = f"is not MNIST's {split} split as CSV ({short(' '.join(str(error).split()))})"
-    raise LabError(f"{path}: {trouble}; replace it, or remove it to download MNIST")
+    except (OSError, ValueError, OverflowError, TypeError, IndexError) as error:
+        raise _other(path, f"MNIST's {split} split as CSV", error) from None
+
+
+def _other(path: Path, wanted: str, error: Exception, form: str | None = None) -> LabError:
+    """What to say of a file that is not the ``wanted`` one: what it is, or, where its ``form`` is right, the error."""
+    if isinstance(error, OSError) and error.errno:  # the system's fault, not the file's
+        return LabError(f"{path}: {contents.unreadable(path, error)}")
+    what = contents.what(contents.beginning(path))
+    found = f" ({short(' '.join(str(error).split()))})" if what is None or (form and form in what) else f" but {what}"
+    return LabError(f"{path}: is not {wanted}{found}; replace it, or remove it to download MNIST")
 
 
 def _published(name: str, array: np.ndarray) -> np.ndarray:

@@ -260,7 +260,7 @@ def paint(task: tuple[str, str], size: int, crop: int | None) -> np.ndarray:
     try:
         image = _open(path)
     except OSError as error:
-        trouble = f"cannot be read ({error.strerror}); change its permissions"
+        trouble = contents.unreadable(path, error)
     except ValueError as error:
         trouble = f"{error}; replace it, or take it out of the list"
     else:
@@ -292,9 +292,13 @@ def _open(path: str) -> Image.Image:
 def _no_picture(file: BinaryIO) -> str:
     """What is wrong with a file that no decoder takes."""
     file.seek(0)
-    start = file.read(4096)
+    start = file.read(contents.START)
     what = contents.what(start)
-    return "is empty" if not start else "is not a PNG, JPEG or WebP image" + (f" but {what}" if what else "")
+    if not start:
+        return "is empty"
+    if what and what.endswith(("PNG image", "JPEG image", "WebP image")):
+        return "is cut short or corrupt (there is only the beginning of the picture)"
+    return "is not a PNG, JPEG or WebP image" + (f" but {what}" if what else "")
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -395,7 +399,7 @@ def _files(folder: Path) -> dict[str, tuple[int, int]]:
                             files[entry.name] = (entry.stat().st_size, entry.stat().st_mtime_ns)
         return files
     except OSError as error:
-        raise LabError(f"{folder}: cannot be read ({error.strerror}); change its permissions") from None
+        raise LabError(f"{folder}: {contents.unreadable(folder, error)}") from None
 
 
 def _is_picture(name: str) -> bool:

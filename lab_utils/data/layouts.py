@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab_utils import config
 from lab_utils.config import LabError
+from lab_utils.data import contents
 
 DEEP, FOLDERS = 12, 10_000  # how many levels, and how many folders of them, are looked through for files
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -105,7 +106,7 @@ def _look(path: Path, meant: bool = True) -> Folder | None:
         return None
     except OSError as error:
         if meant:
-            raise LabError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
+            raise LabError(f"{path}: {contents.unreadable(path, error)}") from None
         return None
     kept.sort()
     names = {name.lower(): name for name, _ in kept}

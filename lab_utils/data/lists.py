@@ -44,7 +44,7 @@ def read(path: Path) -> tuple[str, str]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise LabError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
+        raise LabError(f"{path}: {contents.unreadable(path, error)}") from None
     if what := contents.what(content):
         how = "save it as CSV in UTF-8" if "UTF" in what or "workbook" in what or ".xls" in what else "replace it"
         raise LabError(f"{path}: is not a list but {what}; {how}")
@@ -102,7 +102,7 @@ def partitions(path: Path) -> tuple[dict[str, str], str]:
     parts: dict[str, str] = {}
     for line, cells in _rows(path, text):
         where = f"{path}, line {line}"
-        columns = [_column(cell) for cell in cells]
+        columns = [_column(cell).casefold() for cell in cells]
         if not parts and IMAGE_NAME in columns and "partition" in columns:
             at, of, width = columns.index(IMAGE_NAME), columns.index("partition"), len(columns)
             continue

@@ -152,6 +152,8 @@ def _processes(n: int) -> Iterator[Callable[..., Iterable[int]]]:
     would start all over in each of them.
     """
     wanted = min(joblib.cpu_count(), math.ceil(n / PER_PROCESS))
+    if multiprocessing.current_process().daemon:  # which may start none, such as a worker of multiprocessing.Pool
+        wanted = 1
     if wanted <= 1:
         yield map
         return
