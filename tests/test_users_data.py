@@ -9,10 +9,12 @@ import errno
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from functools import partial
@@ -26,7 +28,7 @@ from PIL import Image
 
 from lab_utils import config
 from lab_utils.config import LabError
-from lab_utils.data import digits, faces, layouts, lists, prepared, traces
+from lab_utils.data import archives, digits, faces, layouts, lists, prepared, traces
 
 SIZE = 8
 STOOD_IN = "stood in"  # what the loaders give where there is no data, instead of slow stand-ins
@@ -60,12 +62,27 @@ def put(folder, files):
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def zipped(files):
+def zipped(files, packed=zipfile.ZIP_STORED):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", packed) as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return buffer.getvalue()
+
+
+def tarred(files, packed=""):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=f"w:{packed}") as archive:
+        for name, content in files.items():
+            about = tarfile.TarInfo(name)
+            about.size = len(content)
+            archive.addfile(about, io.BytesIO(content.encode() if isinstance(content, str) else content))
+    return buffer.getvalue()
+
+
+def ended(files, ending):
+    """The files with something after their names."""
+    return {f"{name}{ending}": content for name, content in files.items()}
 
 
 def under(home, files):
@@ -150,6 +167,23 @@ DIGITS_READ = {
     },
     "a long way down": under("course/lab 3/data/MNIST/raw", IDX),
     "beside Fashion-MNIST": under("FashionMNIST/raw", renamed(IDX, ("x", "x"))) | under("MNIST/raw", IDX),
+    "more folders down than a person makes": under("/".join("abcdefghijklmnopqrst"), IDX),
+    "in a folder for another set": under("fashion-lab/MNIST/raw", IDX),
+    "in a folder of another word": under("old-fashioned/MNIST/raw", IDX),
+    "in a folder for two sets": under("mnist and kmnist", IDX),
+    "in a folder for two sets, by name": under("mnist and kmnist/MNIST/raw", IDX),
+    "in a folder for another set, in small letters": under("lab kmnist/mnist", IDX),
+    "in a folder for a variant": under("mnist-c course/mnist", IDX),
+    "in a course's folder": under("course_mnist", IDX),
+    "beside others in one folder": under("datasets/fashion", renamed(IDX, ("x", "x")))
+    | under("datasets/mnist", IDX)
+    | under("datasets/emnist/gzip", ended(renamed(IDX, ("t", "emnist-mnist-t")), ".gz")),
+    "Keras's file in a folder for another set": {"kmnist/mnist.npz": keras()},
+    "copies": renamed(IDX, ("ubyte", "ubyte - Copy (2)")),
+    "German copies": renamed(IDX, ("ubyte", "ubyte - Kopie")),
+    "copies in Drive": {f"Copy of {name}": content for name, content in GZ.items()},
+    "where Keras keeps it": {".keras/datasets/mnist.npz": keras()},
+    "where Kaggle's package keeps it": under(".cache/kagglehub/datasets/hojjatk/mnist-dataset/versions/1", DOTTED),
     "Keras": {"mnist.npz": keras()},
     "Keras's folder": {".keras/a": b"", "datasets/mnist.npz": keras()},
     "CSV": KAGGLE_CSV,
@@ -170,6 +204,9 @@ def test_digits_are_read(folder, load, files):
         np.testing.assert_array_equal(split.labels, labels.astype(np.int64), strict=True)
 
 
+ZST = b"\x28\xb5\x2f\xfd"
+LABELS = b'{"info": {"features": {"image": {"_type": "Image"}, "label": {"names": ["0", "1", "2", "3"]}}}}'
+PARQUET = b"PAR1" + bytes(100_000) + b"huggingface" + LABELS + b"\0\1\0\0PAR1"
 PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 DIGITS_REFUSED = {
@@ -219,6 +256,72 @@ DIGITS_REFUSED = {
     ),
     "pictures": ({"mnist_png/training/0/1.png": b"\x89PNG"}, "this looks like digits as pictures"),
     "pictures by label": ({"trainingSet/3/img_7.jpg": b"\xff\xd8\xff"}, "this looks like digits as pictures"),
+    "an archive that was cut": (
+        {"archive (1).zip": zipped(DOTTED)[:-40]},
+        "archive (1).zip: this archive is not unpacked",
+    ),
+    "an archive of which there is a part": ({"archive.zip": zipped(DOTTED)[:500]}, "this archive is not unpacked"),
+    "an archive in an archive": ({"archive.zip": zipped({"a.zip": zipped(DOTTED)})}, "this archive is not unpacked"),
+    "tar": ({"archive.tar": tarred(under("raw", IDX))}, "archive.tar: this archive is not unpacked; unpack it there"),
+    "tar.gz": ({"data.tar.gz": tarred(IDX, "gz")}, "data.tar.gz: this archive is not unpacked; unpack it there"),
+    "tgz, cut": ({"data.tgz": tarred(IDX, "gz")[:-50]}, "data.tgz: this archive is not unpacked; unpack it there"),
+    "tar.bz2": ({"data.tar.bz2": tarred(IDX, "bz2")}, "data.tar.bz2: this archive is not unpacked; unpack it there"),
+    "tar.xz": ({"data.tar.xz": tarred(IDX, "xz")}, "data.tar.xz: this archive is not unpacked; unpack it there"),
+    "an archive without an ending": (
+        {"download": zipped(IDX)},
+        "download: this archive is not unpacked; unpack it there",
+    ),
+    "an archive of both kinds": (
+        {"archive.zip": zipped(KAGGLE_CSV | {"celeba/1.jpg": b""})},
+        "archive.zip: this archive",
+    ),
+    "Kaggle's competition, its archive": (
+        {"digit-recognizer.zip": zipped({"train.csv": "label,pixel0\n", "test.csv": "pixel0\n"})},
+        "digit-recognizer.zip: this archive is not unpacked",
+    ),
+    "its archive, packed": (
+        {"a.zip": zipped({"a.txt": b"x" * 9000, "train.csv": "label,pixel0\n"}, zipfile.ZIP_DEFLATED)},
+        "a.zip: this archive is not unpacked",
+    ),
+    "its tar": ({"a.tar": tarred({"train.csv": "label,pixel0\n"})}, "a.tar: this archive is not unpacked"),
+    "its table, packed": ({"a.csv.gz": gzip.compress(b"label,pixel0\n")}, "a.csv.gz: this archive is not unpacked"),
+    "its table in UTF-16": ({"train.csv": "label,pixel0\n".encode("utf-16")}, "this looks like digits as CSV"),
+    "idx files, fetched twice by wget": (ended(GZ, ".1"), "under another name; call it as MNIST does"),
+    "idx files, a text": (ended(IDX, ".txt"), "call it as MNIST does, such as train-images-idx3-ubyte, or move it"),
+    "idx files, kept by an editor": (ended(IDX, "~"), "under another name"),
+    "idx files, zipped twice": (ended(GZ, ".gz"), "such as train-images-idx3-ubyte.gz, or move it away"),
+    "idx files, called after the set": ({f"mnist-{n}": raw for n, raw in IDX.items()}, "under another name"),
+    "idx files in xz": ({f"{n}.xz": lzma.compress(raw) for n, raw in IDX.items()}, "this archive is not unpacked"),
+    "idx files in zst": (dict.fromkeys(ended(IDX, ".zst"), ZST), "not unpacked"),
+    "idx files in Z": (dict.fromkeys(ended(IDX, ".Z"), b"\x1f\x9d\x90"), "this archive is not unpacked"),
+    "idx files, Safari's": (ended(GZ, ".download"), "this download did not end; fetch it again"),
+    "idx files at Apple's": ({f".{name}.icloud": b"bplist00" for name in GZ}, "this file is at Apple's and not here"),
+    "Parquet, DATA_DIR is its folder": ({"data/train-00000-of-00001.parquet": PARQUET}, "digits as Parquet"),
+    "Arrow": ({"digits/train/data-00000-of-00001.arrow": b"ARROW1" + LABELS}, "this looks like digits in another form"),
+    "Arrow, told beside": (
+        {"digits/train/data-00000-of-00001.arrow": b"ARROW1", "digits/train/dataset_info.json": LABELS},
+        "data-00000-of-00001.arrow: this looks like digits in another form",
+    ),
+    "Hugging Face's cache": ({"hub/datasets--ylecun--mnist/blobs/abcdef": b"PAR1"}, "abcdef: this looks like digits"),
+    "its usual place": (
+        {".cache/huggingface/hub/datasets--ylecun--mnist/snapshots/7/mnist/train-00000-of-00001.parquet": b"PAR1"},
+        "this looks like digits as Parquet",
+    ),
+    "its download that goes on": (
+        {"mnist/.cache/huggingface/download/mnist/x.incomplete": b""},
+        "this download did not end; fetch it again",
+    ),
+    "TensorFlow's records": ({"a/mnist-train.tfrecord-00000-of-00001": b""}, "this looks like digits in another form"),
+    "tensors": ({"mnist.pt": b"PK"}, "mnist.pt: this looks like digits"),
+    "a database": ({"mnist.db": b"SQLite format 3"}, "mnist.db: this looks like digits in another form"),
+    "R": ({"mnist.rds": b"\x1f\x8b"}, "mnist.rds: this looks like digits in another form"),
+    "numbers in a text": ({"mnist_data.txt": "5 0 0\n"}, "mnist_data.txt: this looks like digits in another form"),
+    "bitmaps by label": ({"trainingSet/0/1.bmp": b"BM"}, "this looks like digits as pictures"),
+    "TIFF by label": ({"trainingSet/0/1.tif": b"II"}, "this looks like digits as pictures"),
+    "digits in a folder of faces' course": (
+        {"celeba lab/mnist/a.png": b"\x89PNG"},
+        "this looks like digits as pictures",
+    ),
     "an older torchvision": ({"MNIST/processed/training.pt": b"PK"}, "as torchvision once kept it"),
     "MATLAB": ({"mnist-original.mat": b"MATLAB"}, "this looks like digits in another form"),
     "pickled": ({"mnist.pkl.gz": b"\x1f\x8b"}, "mnist.pkl.gz: this archive is not unpacked"),
@@ -347,6 +450,17 @@ CELEBA_READ = {
     ".webp": ending(TORCHVISION, ".webp", "WEBP"),
     "PNG beside JPEG": TORCHVISION | ending(IMAGES, ".png", "PNG"),
     "some are PNG": without(TORCHVISION, "000003") | ending({"img_align_celeba/000003.jpg": b""}, ".png", "PNG"),
+    "lists among the pictures": under("img_align_celeba", PICTURES | ATTR | EVAL),
+    "one list among the pictures": under("img_align_celeba", PICTURES | EVAL_CSV) | ATTR,
+    "Kaggle's lists among the pictures": under("img_align_celeba/img_align_celeba", PICTURES | ATTR_CSV | EVAL_CSV),
+    "copies of the lists": IMAGES | renamed(ATTR | EVAL, (".txt", " - Copy (2).txt")),
+    "copies of the lists in Drive": IMAGES | {f"Copy of {name}": text for name, text in (ATTR | EVAL).items()},
+    "beside somebody's cats": under("celeba", TORCHVISION)
+    | {"cats/train.csv": "id,label\n1,0\n", "cats/train/1.jpg": picture()},
+    "beside a part of another course": under("celeba", TORCHVISION)
+    | {"portraits/train.csv": "image_name,Male\n1.jpg,1\n", "portraits/train/1.jpg": picture()},
+    "in a folder for digits": under("mnist and more/celeba", TORCHVISION),
+    "with Hugging Face's notes": under("img_align_celeba", IMAGES | {".cache/huggingface/x": b""}) | ATTR | EVAL,
     "a header in capitals": IMAGES | ATTR | {n: "Image_ID,Partition" + t[18:] for n, t in EVAL_CSV.items()},
     "lists without endings": IMAGES | {name: text.replace(".jpg", "") for name, text in (ATTR | EVAL).items()},
     "Windows' line ends and a mark": IMAGES
@@ -404,6 +518,61 @@ CELEBA_REFUSED = {
     "pictures alone": (PICTURES, "000001.jpg: this looks like a photograph of a face without its lists"),
     "CelebA-HQ": ({"celeba_hq_256/00000.jpg": b""}, "this looks like a photograph of a face without its lists"),
     "Parquet": ({"celeba/data/train-00000-of-00019.parquet": b"PAR1"}, "this looks like a part of a set of faces"),
+    "an archive that was cut": ({"archive.zip": zipped(KAGGLE)[:5000]}, "archive.zip: this archive is not unpacked"),
+    "a course in tar": (
+        {"archive.tar": tarred({"faces/train.csv": "image_name\n"})},
+        "archive.tar: this archive is not",
+    ),
+    "a list in an archive": (
+        {"a.zip": zipped({"labels.csv": "image_id,Male\n"})},
+        "a.zip: this archive is not unpacked",
+    ),
+    "an archive of both kinds": (
+        {"archive.zip": zipped(KAGGLE_CSV | {"celeba/1.jpg": b""})},
+        "archive.zip: this archive",
+    ),
+    "an archive without an ending": ({"img_align_celeba": zipped(IMAGES)}, "img_align_celeba: this archive is not"),
+    "an archive without an ending, with lists": (
+        {"img_align_celeba": zipped(IMAGES)} | ATTR | EVAL,
+        "has no img_align_celeba; unpack img_align_celeba, which lies there",
+    ),
+    "gdown's name": ({"uc?id=0B7EVK8r0v71pZjFTYXZWM3FlRnM": zipped(IMAGES)}, "this archive is not unpacked"),
+    "the first of parts": ({"img_align_celeba.z01": b"PK"}, "img_align_celeba.z01: this archive is not unpacked"),
+    "the second of parts": ({"img_align_celeba_png.7z.002": b"x"}, "img_align_celeba_png.7z.002: this archive is not"),
+    "Parquet by its columns": (
+        {"data/train-00000-of-00003-b.parquet": b"PAR1" + bytes(90_000) + b"5_o_Clock_Shadow" + b"PAR1"},
+        "this looks like a part of a set of faces",
+    ),
+    "Hugging Face's cache": ({"hub/datasets--flwrlabs--celeba/blobs/abc": b"PAR1"}, "abc: this looks like a part of"),
+    "TensorFlow's records": (
+        {"a/celeb_a-train.tfrecord-00000-of-00016": b""},
+        "this looks like a part of a set of faces",
+    ),
+    "FFHQ's records": ({"ffhq-r10.tfrecords": b""}, "this looks like a part of a set of faces"),
+    "LMDB": ({"celeba_lmdb/data.mdb": b""}, "data.mdb: this looks like a part of a set of faces"),
+    "bitmaps": ({"faces/1.bmp": b"BM"}, "1.bmp: this looks like a photograph of a face without its lists"),
+    "GIF": ({"celeba/1.gif": b"GIF8"}, "1.gif: this looks like a photograph of a face without its lists"),
+    "PGM": ({"att_faces/s1/1.pgm": b"P5"}, "1.pgm: this looks like a photograph of a face without its lists"),
+    "who is who": ({"Anno/identity_CelebA.txt": "000001.jpg 2880\n"}, "identity_CelebA.txt: this looks like a part of"),
+    "landmarks": ({"list_landmarks_align_celeba.txt": "202599\n"}, "this looks like a part of a set of faces"),
+    "attributes under another name": (
+        {"a.txt": "6\n5_o_Clock_Shadow Male\n"},
+        "a.txt: this looks like a part of a set",
+    ),
+    "a list at Apple's": ({".list_attr_celeba.txt.icloud": b"bplist00"}, "this file is at Apple's and not here"),
+    "numbered pictures in folders that say nothing": (
+        {"data/train/00001.png": b"\x89PNG"},
+        "this looks like a photograph",
+    ),
+    "pictures of CelebA's size wherever they lie": (
+        {"holiday/000001.jpg": picture()},
+        "000001.jpg: this looks like a photograph of a face without its lists",
+    ),
+    "in a folder of digits' course": ({"mnist lab/celeba/a.png": b"\x89PNG"}, "this looks like a photograph of a face"),
+    "bitmaps and their lists": (
+        ending(TORCHVISION, ".bmp", "BMP"),
+        "of the pictures there 6 end in .bmp, which is not read; convert them to PNG or JPEG",
+    ),
     "a list of faces": ({"labels.csv": "image_id,Male\n000001.jpg,1\n"}, "labels.csv: this looks like a part of a set"),
 }
 NOT_LISTS = {
@@ -472,7 +641,7 @@ def test_a_picture_of_which_only_the_beginning_is_there(folder, load):
 CSV = "image_name,Male,Smiling\n00000.png,1,0\n00001.png,0,1\n00002.png,1,1\n"
 
 
-def course(text=CSV, home="faces", **options):
+def course(text=CSV, home="faces"):
     """The same three pictures and list for training and test."""
     content = text.encode() if isinstance(text, str) else text
     pictures = {f"{i:05}.png": picture(i, "PNG", (SIZE, SIZE)) for i in range(3)}
@@ -546,6 +715,8 @@ COURSE_READ = {
     "a folder in a folder": course(home="faces/faces"),
     "archive/": course(home="archive/faces"),
     "another name": course(home="portraits"),
+    ".jfif": {name.replace(".png", ".jfif"): content for name, content in course().items()},
+    "an older converter's .jpe": {name.replace(".png", ".jpe"): content for name, content in course().items()},
     "pictures a folder too deep": renamed(course(), ("train/", "train/train/"), ("test/", "test/test/")),
     "unzipped on a Mac": course()
     | {"faces/train/._00000.png": b"", "__MACOSX/faces/train.csv": b"", "faces/.DS_Store": b""},
@@ -613,6 +784,27 @@ COURSE_REFUSED = {
     ),
     "no list": (without(course(), ".csv"), "faces: has no train.csv and no test.csv; add it"),
     "a workbook": (renamed(course(), (".csv", ".xlsx")), "faces: has no train.csv and no test.csv; add it"),
+    "bitmaps": (
+        renamed(course(), (".png", ".bmp")),
+        "of the pictures there 3 end in .bmp, which is not read; convert them to PNG or",
+    ),
+    "HEIC": (
+        renamed(course(), (".png", ".heic")),
+        "of the pictures there 3 end in .heic, which is not read; convert them to PNG or",
+    ),
+    "one of them HEIC": (
+        without(course(), "train/00001") | {"faces/train/00001.heic": b""},
+        "line 3: '00001.png' is not in",
+    ),
+    "one of them HEIC, why": (
+        without(course(), "train/00001") | {"faces/train/00001.heic": b""},
+        "of the pictures there 1 end in .heic, which is not read",
+    ),
+    "both lists are pointers": (
+        course(LFS, home="portraits"),
+        "portraits/train.csv: is not a list but a pointer of Git",
+    ),
+    "a list without its header": (course(CSV.split("\n", 1)[1], home="portraits"), "has no column image_name"),
     "no test": (without(course(home="."), "test"), "has no test.csv and no test; add it"),
 }
 
@@ -634,6 +826,27 @@ NOTHING = {
     "another table": {"titanic/train.csv": "PassengerId,Survived\n1,0\n"},
     "another archive": {"archive.zip": zipped({"titanic/train.csv": "a"})},
     "other digits than MNIST's": under("FashionMNIST/raw", GZ),
+    "Zalando's own folders": under("fashion", GZ),
+    "other digits, an archive": {"fashion-mnist.zip": zipped(IDX)},
+    "other digits, Kaggle's archive": {"archive.zip": zipped({"fashion-mnist_train.csv": "label,pixel1"} | IDX)},
+    "other digits, all of EMNIST": under("gzip", {f"emnist-mnist-{name}": content for name, content in GZ.items()})
+    | under("gzip", {f"emnist-digits-{name}": content for name, content in GZ.items()}),
+    "other digits, where Keras keeps them": under(".keras/datasets/fashion-mnist", GZ),
+    "other digits as records": {"fashion_mnist/3.0.1/fashion_mnist-train.tfrecord-00000-of-00001": b""},
+    "hidden": {".mnist/mnist.npz": keras(), ".cache/pip/mnist.npz": keras(), ".celeba/a.jpg": b""},
+    "a model": {"mnist_cnn.pt": b"PK", "mnist/best.pth": b"PK"},
+    "notes of a set": {"mnist-notes.txt": "buy milk", "celeba.md": "# CelebA", "MNIST": "x"},
+    "checksums of MNIST": {"train-images-idx3-ubyte.gz.md5": "f68b3c2dcbeaaa9fbdd348bbdeb94873\n"},
+    "cats": {"cats/train.csv": "id,label\n", "cats/train/1.jpg": b"", "cats/test.csv": "id\n", "cats/test/1.jpg": b""},
+    "plants": {"plants/train.csv": "image_id,label\n1000015157.jpg,0\n", "plants/train/1000015157.jpg": b""},
+    "skin": {"skin/HAM10000_metadata.csv": "lesion_id,image_id,dx,age,sex\n"},
+    "numbered pictures of things": {"VOC2007/JPEGImages/000001.jpg": picture(size=(500, 375))},
+    "numbered pictures of what a folder says": {"cifar/train/00001.png": b"\x89PNG"},
+    "their archive": {"a.tar": tarred({"VOCdevkit/VOC2007/JPEGImages/000001.jpg": b""})},
+    "a hub": {"hugging-face/models.json": "{}", "huggingface/a.csv": "x"},
+    "a celebration": {"celebration/1.jpg": b""},
+    "Parquet of other things": {"data/train-00000-of-00001.parquet": b"PAR1", "a/dataset_info.json": LABELS},
+    "an archive that is none": {"archive.zip": b"PK\3\4", "a.tar.gz": b"\x1f\x8b", "b.tar": b"x", "c.zip": b""},
 }
 
 
@@ -642,6 +855,118 @@ NOTHING = {
 def test_only_where_there_is_no_data_something_stands_in(folder, load, kind, files):
     put(folder, files)
     assert load[kind]() == STOOD_IN
+
+
+ENDLESS = {
+    "notes": ({}, "notes.txt", dict.fromkeys(("digits", "faces"), STOOD_IN)),
+    "a table": ({}, "labels.csv", dict.fromkeys(("digits", "faces"), STOOD_IN)),
+    "an archive": ({}, "archive.zip", dict.fromkeys(("digits", "faces"), STOOD_IN)),
+    "without an ending": ({}, "mnist and celeba", dict.fromkeys(("digits", "faces"), STOOD_IN)),
+    "Keras": ({}, "mnist.npz", {"digits": STOOD_IN}),
+    "CSV": ({}, "mnist_train.csv", {"digits": STOOD_IN}),
+    "idx beside gz": (GZ, "train-images-idx3-ubyte", {"digits": "mnist"}),
+    "idx": (without(IDX, "train-images"), "train-images-idx3-ubyte", {"digits": "no train-images-idx3-ubyte"}),
+    "a list": (without(TORCHVISION, "attr"), "list_attr_celeba.txt", {"faces": "has no list_attr_celeba.txt"}),
+    "a list of the course": (without(course(), "train.csv"), "faces/train.csv", {"faces": "has no train.csv"}),
+    "a picture": (without(course(), "train/00001"), "faces/train/00001.png", {"faces": "'00001.png' is not in"}),
+    "a picture that nothing lists": (course(), "faces/train/9.png", {"faces": "photographs"}),
+}
+
+
+def outcome(read):
+    """Where the data came from, or why they were refused."""
+    try:
+        found = read()
+    except LabError as error:
+        return str(error)
+    return getattr(found, "source", found)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+@pytest.mark.parametrize(("files", "name", "wanted"), ENDLESS.values(), ids=ENDLESS)
+def test_what_never_ends_is_passed_over(folder, load, files, name, wanted, make):
+    put(folder, files)
+    (folder / name).parent.mkdir(exist_ok=True)
+    make(folder / name)
+    for kind, result in wanted.items():
+        assert result in outcome(load[kind])
+
+
+LOCKED = {
+    "MNIST's data set": ("digits", under("mnist-dataset", IDX), "mnist-dataset"),
+    "MNIST as pictures": ("digits", {"mnist_png/0/1.png": b""}, "mnist_png"),
+    "CelebA's data set": ("faces", under("celeba-dataset", KAGGLE), "celeba-dataset"),
+    "CelebA's lists": ("faces", under("CelebA", AUTHORS), "CelebA/Anno"),
+    "CelebA's partition": ("faces", under("CelebA", AUTHORS), "CelebA/Eval"),
+    "CelebA's images": ("faces", renamed(TORCHVISION, ("celeba/", "celeba (1)/")), "img_align_celeba (1)"),
+    "faces": ("faces", {"lfw-deepfunneled/A/A_0001.jpg": b""}, "lfw-deepfunneled"),
+}
+
+
+@pytest.mark.parametrize(("kind", "files", "locked"), LOCKED.values(), ids=LOCKED)
+def test_a_folder_called_after_data_must_be_readable(folder, load, kind, files, locked, monkeypatch):
+    put(folder, files)
+    refused_to(folder / locked, monkeypatch)
+    with pytest.raises(LabError) as error:
+        load[kind]()
+    assert one_line(error) == f"{folder / locked}: cannot be read (Permission denied); change its permissions"
+
+
+@pytest.mark.parametrize("locked", ["private", "FashionMNIST", ".cache", "surfaces"])
+def test_other_folders_may_be_locked(folder, load, locked, monkeypatch):
+    put(folder, {f"{locked}/a": ""})
+    refused_to(folder / locked, monkeypatch)
+    assert [read() for read in load.values()] == [STOOD_IN, STOOD_IN]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content"),
+    [
+        ("digits", "mnist/train-00000-of-00001.parquet", b"PAR1"),
+        ("faces", "celeba/data/train-00000-of-00003-b.parquet", b"PAR1"),
+    ],
+)
+def test_tables_that_are_all_called_alike_are_told_by_data_dir_itself(folder, tmp_path, kind, name, content):
+    put(folder, {name: content})
+    home = folder / name.split("/")[0]
+    read = {"digits": partial(digits.load, mirrors=[]), "faces": partial(faces.load, cache=tmp_path / "cache")}[kind]
+    with pytest.raises(LabError, match="this looks like"):
+        read(home)
+
+
+def test_of_a_large_archive_little_is_read(folder, monkeypatch):
+    put(folder, {"a.zip": zipped({"a": b"x", "train.csv": "label,pixel0\n"}), "a.tar": tarred({"a": bytes(9_000_000)})})
+    with open(folder / "a.zip", "r+b") as file:  # one gigabyte before the directory at its end
+        whole = file.read()
+        file.seek(1 << 30)
+        file.write(whole)
+    read = []
+    real = open
+
+    def counted(*args, **named):
+        file = real(*args, **named)
+        inner = file.read
+
+        class Counted:
+            def __getattr__(self, name):
+                return getattr(file, name)
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *args):
+                file.close()
+
+            def read(self, *args):
+                read.append(len(content := inner(*args)))
+                return content
+
+        return Counted()
+
+    monkeypatch.setattr(archives, "open", counted, raising=False)
+    for name in ("a.zip", "a.tar"):
+        assert {member for member, _ in archives.members(folder / name)} >= {"a"}
+    assert sum(read) < 5_000_000
 
 
 @pytest.mark.parametrize("kind", ["digits", "faces"])

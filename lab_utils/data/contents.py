@@ -10,6 +10,7 @@ STARTS = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet's workbook",
     b"PK\x05\x06": "an empty ZIP archive",
     b"\x1f\x8b": "a gzip archive",
+    b"\x1f\x9d": "a compress archive",
     b"BZh": "a bzip2 archive",
     b"\xfd7zXZ\x00": "an xz archive",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",

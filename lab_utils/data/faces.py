@@ -5,7 +5,7 @@ holds any. Nothing here imports torch: the report checks the data with this modu
 and the processes that prepare images start quickly.
 """
 
-import contextlib
+import errno
 import hashlib
 import inspect
 import os
@@ -26,7 +26,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lab_utils import config
 from lab_utils.config import LabError
-from lab_utils.data import contents, layouts, lists, splits
+from lab_utils.data import contents, kinds, layouts, lists, splits
 from lab_utils.data.contents import short
 from lab_utils.data.lists import PARTITIONS
 from lab_utils.data.prepared import prepare
@@ -113,11 +113,13 @@ def load(
     places["data"] = config.DATA
     for place, folder in places.items():
         below = layouts.search(folder)
-        if home := layouts.course(below):
+        celeba = layouts.celeba(below)
+        home = layouts.course(below)
+        if home and not (_is_by_the_way(*home) and celeba and all(celeba[1])):
             shown = f"{place}/{home[0].path.relative_to(folder).as_posix()}".removesuffix("/.")
             return _photographs("photographs", _course(*home), shown, size, cache, split)
-        if home := layouts.celeba(below):
-            return _photographs("celeba", _celeba(*home, below), place, size, cache, split)
+        if celeba:
+            return _photographs("celeba", _celeba(*celeba, below), place, size, cache, split)
         layouts.refuse("faces", below)
     if faces == "photographs":
         looked = " or ".join(f"{folder}/{layout}" for folder in places.values() for layout in ("faces", "celeba"))
@@ -342,6 +344,11 @@ def _course_split(listing: Path, folder: Path) -> Listed:
     return Listed(folder, listing, lines, attributes, _fingerprint(digest, lines, files))
 
 
+def _is_by_the_way(home: layouts.Folder, missing: list[str]) -> bool:
+    """Whether a folder is only in part in the course's layout and not called so: something else where CelebA is."""
+    return bool(missing) and home.path.name.lower() != "faces"
+
+
 def _celeba(home: Path, parts: list[Path | None], below: list[layouts.Folder]) -> dict[str, Listed]:
     """The three partitions of CelebA, as :func:`_course` returns both splits."""
     missing = [name for name, path in zip(layouts.CELEBA, parts, strict=True) if path is None]
@@ -388,27 +395,34 @@ def _agree(one: Path, names: Iterable[str], other: Path, known: Container[str]) 
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of every file in a folder, without hidden ones and what leads nowhere or may not be read."""
+    """Size and time of every file in a folder, without hidden ones and links that lead nowhere."""
     files = {}
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not entry.name.startswith("."):
-                    with contextlib.suppress(OSError):
-                        if entry.is_file():
-                            files[entry.name] = (entry.stat().st_size, entry.stat().st_mtime_ns)
+                if not entry.name.startswith(".") and _is_file(entry):
+                    files[entry.name] = (entry.stat().st_size, entry.stat().st_mtime_ns)
         return files
     except OSError as error:
         raise LabError(f"{folder}: {contents.unreadable(folder, error)}") from None
 
 
+def _is_file(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself
+            return False
+        raise
+
+
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(layouts.PICTURES)
+    return name.lower().endswith(kinds.PICTURES)
 
 
 def _stem(name: str) -> str:
     """What stays the same of a name when a picture is converted or copied: no ending, small letters, one Unicode."""
-    stem = os.path.splitext(name)[0] if _is_picture(name) else name
+    stem = os.path.splitext(name)[0] if kinds.is_picture(name) else name
     return unicodedata.normalize("NFC", stem).casefold()
 
 
@@ -436,15 +450,23 @@ def _as_they_lie(
         else:
             lost.append((name, meant))
     if lost:
-        _refuse_lost(folder, listing, lines, lost, sum(map(_is_picture, files)))
+        _refuse_lost(folder, listing, lines, lost, files)
     return names
 
 
 def _refuse_lost(
-    folder: Path, listing: Path, lines: dict[str, int], lost: list[tuple[str, list[str]]], pictures: int
+    folder: Path, listing: Path, lines: dict[str, int], lost: list[tuple[str, list[str]]], files: Iterable[str]
 ) -> None:
     name, meant = lost[0]
     where = f"{listing}, line {lines[name]}: {short(name)}"
+    pictures = sum(map(_is_picture, files))
+    unread = [file for file in files if kinds.is_picture(file) and not _is_picture(file)]
+    if unread and not meant and (not pictures or _stem(name) in map(_stem, unread)):
+        (ending, n), *_ = Counter(os.path.splitext(file)[1].lower() for file in unread).most_common(1)
+        raise LabError(
+            f"{where} is not in {folder}: of the pictures there {n:,} end in {ending}, which is not read; convert them "
+            "to PNG or JPEG"
+        )
     if len(lost) == 1 and not meant:
         raise LabError(f"{where} is not in {folder}; add it, or remove the line")
     if len(meant) > 1:

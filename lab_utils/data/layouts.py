@@ -7,44 +7,22 @@ loaders to check. Folders of pictures are never read through: they may hold 200,
 import contextlib
 import os
 import re
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab_utils import config
 from lab_utils.config import LabError
-from lab_utils.data import contents
+from lab_utils.data import contents, kinds
+from lab_utils.data.kinds import CELEBA, CELEBA_NAMES, IDX, MNIST_CSV, MNIST_NPZ
 
-DEEP, FOLDERS = 12, 10_000  # how many levels, and how many folders of them, are looked through for files
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".001")
-UNFINISHED = (".crdownload", ".part", ".partial", ".download", ".aria2")  # as browsers name what they still fetch
-TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".ods", ".parquet", ".arrow", ".feather", ".json", ".jsonl")
-NUMBERS = (".npz", ".npy", ".pkl", ".pickle", ".mat", ".h5", ".hdf5", ".arff", ".amat", ".tfrecord")
-LEFT_BY_SYSTEMS = {"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
+FOLDERS = 10_000  # how many are looked through for files
+NESTED = 12  # how many folders that hold nothing but one folder are gone through for pictures
+# Hidden folders that are looked into, and what for: where packages keep what they download.
+HIDDEN = {".cache": ("huggingface", "kagglehub"), ".keras": ("datasets",)}
 
 COURSE = ("train.csv", "train", "test.csv", "test")
-CELEBA = ("img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt")
-# The same with what downloads and file managers add: _png, (1), " - Copy", and Kaggle's lists as CSV.
-COPY = r"([ _.-]*\(\d+\)|[ _-]+copy|[ _-]+\d)?"
-CELEBA_NAMES = (
-    re.compile(rf"img_align_celeba([_-]?(png|jpg))?{COPY}"),
-    re.compile(rf"list_attr_celeba{COPY}\.(txt|csv|tsv)(\.txt)?"),
-    re.compile(rf"list_eval_partition(_celeba)?{COPY}\.(txt|csv|tsv)(\.txt)?"),
-)
-IDX = re.compile(
-    rf"(?P<split>train|t10k|test)[ _.-]*(?P<what>image|label)s?([ _.-]*idx[13])?([ _.-]*ubyte)?{COPY}"
-    r"(\.(idx[13]?|ubyte|bin|dat))?(\.gz)?"
-)
-MNIST_NPZ = re.compile(rf"mnist([_.-]?(data|keras))?{COPY}\.npz")
-MNIST_CSV = re.compile(rf"mnist[_-]?(?P<split>train|test){COPY}\.csv")
-MNIST_PT = re.compile(r"(^|/)processed/(training|test)\.pt$")
-
-OTHER_DIGITS = re.compile(r"fashion|kuzushiji|(med|not|[ekq])[_-]?mnist|mnist[_-]?(m|1d|c)\b")  # of the same file names
-LABEL_FOLDER = re.compile(r"(^|/)[0-9]/[^/]+$")  # digits as pictures, a folder for each label
-FACES = re.compile(r"celeb|ffhq|utkface|(^|[^a-z])(lfw|faces?)([^a-z]|$)|list_eval_partition")
-NUMBERED = re.compile(rf"(^|/)\d{{5,6}}({'|'.join(map(re.escape, PICTURES))})$")  # as the course and CelebA name them
+OURS = ("raw", "img", "anno", "eval", *COURSE, *CELEBA)  # besides those that are called after a set
 
 
 @dataclass(frozen=True)
@@ -73,35 +51,38 @@ def search(root: Path) -> list[Folder]:
     Meant are ``root`` and what is named as a part of a data set; others, such as a system's own, are passed over.
     """
     level, found, seen = [root], [], set()
-    for _ in range(DEEP):
+    while level:
         here = [folder for path in level if (folder := _look(path, meant=path == root or _is_ours(path))) is not None]
         found += here
         seen.update(map(os.path.realpath, level))  # a link may lead back up
-        below = [path for folder in here for path in _below(folder) if os.path.realpath(path) not in seen]
+        below = [path for folder in here for path in _below(folder, root) if os.path.realpath(path) not in seen]
         level = below[: FOLDERS - len(found)]
     return found
 
 
-def _below(folder: Folder) -> list[Path]:
+def _below(folder: Folder, root: Path) -> list[Path]:
     """The folders in a folder that are worth a look: not those of nothing but pictures."""
     inner = [(low, folder.at(low)) for low in sorted(folder.folders)]
+    wanted = folder.folders if folder.path == root else HIDDEN.get(folder.path.name, folder.folders)
     return [
         path
         for low, path in inner
         if path != config.CACHE
+        and low in wanted
         and not ((f"{low}.csv" in folder.names or CELEBA_NAMES[0].fullmatch(low)) and _holds_a_picture(path))
     ]
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name.lower() in ("faces", "celeba", "mnist", "raw", *COURSE, *CELEBA)
+    low = path.name.lower()
+    return low in OURS or kinds.told(low) in ("digits", "faces") or bool(CELEBA_NAMES[0].fullmatch(low))
 
 
 def _look(path: Path, meant: bool = True) -> Folder | None:
     """None for a folder that is not there, or that may not be read and is not ``meant``."""
     try:
         with os.scandir(path) as entries:
-            kept = [(entry.name, is_folder(entry)) for entry in entries if not _left_over(entry.name)]
+            kept = [(entry.name, is_folder(entry)) for entry in entries if _is_worth_a_look(entry)]
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -113,6 +94,18 @@ def _look(path: Path, meant: bool = True) -> Folder | None:
     return Folder(path, names, frozenset(name.lower() for name, is_folder in kept if is_folder))
 
 
+def _is_worth_a_look(entry: os.DirEntry) -> bool:
+    """Not what is hidden or left by a system, and no pipe or device, which may never end.
+
+    A link that leads nowhere stays: it may be a part of a data set that cannot be read, which is not one less.
+    """
+    if kinds.left_over(entry.name):
+        return entry.name in HIDDEN and is_folder(entry)
+    with contextlib.suppress(OSError):
+        return entry.is_dir() or entry.is_file() or not os.path.exists(entry.path)
+    return True  # a link to itself
+
+
 def is_folder(entry: os.DirEntry) -> bool:
     """Whether it is a folder, or leads to one; a link that leads nowhere is none."""
     with contextlib.suppress(OSError):  # a link to itself
@@ -120,64 +113,60 @@ def is_folder(entry: os.DirEntry) -> bool:
     return False
 
 
-def _left_over(name: str) -> bool:
-    """Hidden, or left by an operating system beside what is meant: .DS_Store, ._000001.jpg, __MACOSX."""
-    return name.startswith(".") or name.lower() in LEFT_BY_SYSTEMS
-
-
 def _holds_a_picture(path: Path) -> bool:
     """Whether there is one, found without reading a folder of pictures to its end."""
     with contextlib.suppress(OSError), os.scandir(path) as entries:
-        return any(entry.name.lower().endswith(PICTURES) and not _left_over(entry.name) for entry in entries)
+        return any(kinds.is_picture(entry.name) and not kinds.left_over(entry.name) for entry in entries)
     return False
 
 
 def pictures(folder: Path) -> Path:
     """The folder that holds the pictures: ``folder``, or the only one in it, as an archive in a folder leaves it."""
-    for _ in range(DEEP):
+    for _ in range(NESTED):
         if _holds_a_picture(folder):
             break
-        inner = _look(folder)
-        if inner is None or len(inner.folders) != 1:
+        look = _look(folder)
+        inner = look.folders - HIDDEN.keys() if look else ()
+        if len(inner) != 1:
             break
-        folder = inner.at(*inner.folders)
+        folder = look.at(*inner)
     return folder
 
 
 # Digits
 
 
-def idx_files(found: Iterable[Folder]) -> dict[tuple[str, str], Path]:
+def idx_files(found: list[Folder]) -> dict[tuple[str, str], Path]:
     """The nearest file that is named as one of MNIST's four, ``MNIST/raw`` first and what is not zipped first.
 
     By ("train" or "t10k", "image" or "label").
     """
     files: dict[tuple[str, str], Path] = {}
-    for folder in sorted(_without_others(found), key=lambda folder: folder.path.parts[-2:] != ("MNIST", "raw")):
-        for low, path in sorted(folder.files(), key=lambda file: file[0].endswith(".gz")):
-            if match := IDX.fullmatch(low):
-                split = "train" if match["split"] == "train" else "t10k"
-                files.setdefault((split, match["what"]), path)
+    nearest = sorted(found, key=lambda folder: folder.path.parts[-2:] != ("MNIST", "raw"))
+    root = found[0].path if found else Path()
+    for folder in nearest:
+        for match, path in sorted(_mnist_s(root, [folder], IDX), key=lambda file: file[0][0].endswith(".gz")):
+            split = "train" if match["split"] == "train" else "t10k"
+            files.setdefault((split, match["what"]), path)
     return files
 
 
-def mnist_tables(found: Iterable[Folder]) -> tuple[Path | None, dict[str, Path]]:
+def mnist_tables(found: list[Folder]) -> tuple[Path | None, dict[str, Path]]:
     """``mnist.npz`` as Keras has it, and ``mnist_train.csv`` and ``mnist_test.csv`` by split; the nearest of each."""
-    npz, csvs = None, {}
-    for folder in _without_others(found):
-        for low, path in folder.files():
-            if npz is None and MNIST_NPZ.fullmatch(low):
-                npz = path
-            elif match := MNIST_CSV.fullmatch(low):
-                csvs.setdefault(match["split"], path)
+    root = found[0].path if found else Path()
+    npz = next((path for _, path in _mnist_s(root, found, MNIST_NPZ)), None)
+    csvs: dict[str, Path] = {}
+    for match, path in _mnist_s(root, found, MNIST_CSV):
+        csvs.setdefault(match["split"], path)
     return npz, csvs
 
 
-def _without_others(found: Iterable[Folder]) -> list[Folder]:
-    """Without the folders of sets whose files are named as MNIST's."""
-    found = list(found)
-    root = found[0].path if found else Path()
-    return [folder for folder in found if not OTHER_DIGITS.search(_within(root, folder.path))]
+def _mnist_s(root: Path, found: list[Folder], pattern: re.Pattern) -> Iterator[tuple[re.Match, Path]]:
+    """Files that are named so, without those of other sets, which are named as MNIST's."""
+    for folder in found:
+        for low, path in folder.files():
+            if (match := pattern.fullmatch(low)) and kinds.told(_within(root, path)) != kinds.OTHER:
+                yield match, path
 
 
 def _within(root: Path, path: Path) -> str:
@@ -203,7 +192,14 @@ def _meant_for_the_course(folder: Folder, missing: list[str]) -> bool:
     if folder.path.name.lower() == "faces":
         return len(missing) < len(COURSE)
     pair = any(f"{split}.csv" in folder.names and split in folder.names for split in ("train", "test"))
-    return not missing or pair
+    return (not missing or pair) and _lists_faces(folder, sure=bool(missing))
+
+
+def _lists_faces(folder: Folder, sure: bool) -> bool:
+    """Whether a CSV there is a list of faces or, unless that must be ``sure``, may be one: others call theirs alike."""
+    listings = [folder.at(f"{split}.csv") for split in ("train", "test") if f"{split}.csv" in folder.names]
+    said = set(map(kinds.lists_faces, listings))
+    return True in said or (None in said and not sure)
 
 
 def celeba(found: list[Folder]) -> tuple[Path, list[Path | None]] | None:
@@ -217,10 +213,18 @@ def celeba(found: list[Folder]) -> tuple[Path, list[Path | None]] | None:
     for some in lists:
         some.sort(key=lambda path: -len(_common([path, *filter(None, parts[:1])]).parts))
         parts.append(next(iter(some), None))
+    if images:
+        parts[1:] = [part or _beside(images[0], name) for part, name in zip(parts[1:], CELEBA[1:], strict=True)]
     there = [path for path in parts if path]
     if not there:
         return None
     return (_common([path.parent for path in there]) if len(there) > 1 else there[0].parent), parts
+
+
+def _beside(images: Path, name: str) -> Path | None:
+    """A list that lies among the pictures, whose folder is not read through for it."""
+    there = (pictures(images) / f"{Path(name).stem}{ending}" for ending in (".txt", ".csv"))
+    return next(filter(os.path.isfile, there), None)
 
 
 def _named(found: list[Folder], pattern: re.Pattern, of: bool) -> Iterator[Path]:
@@ -254,79 +258,49 @@ def archives(kind: str, found: list[Folder], named: Sequence[str] = ()) -> Itera
     stems = {name.split(".")[0] for name in named}
     for folder in found:
         for low, path in folder.files():
-            if not low.endswith((*ARCHIVES, *UNFINISHED)) or IDX.fullmatch(low):
+            if IDX.fullmatch(low) or not kinds.is_archive(path):
                 continue
-            if low.split(".")[0] in stems or _archived(path, root) == kind:
+            if low.split(".")[0] in stems or kind in kinds.of_archive(path, _within(root, path)):
                 yield path
-
-
-def _archived(path: Path, root: Path) -> str | None:
-    """What kind of data an archive holds, by the names in it, or else by its own."""
-    # zipfile raises whatever it trips over in what is none.
-    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:
-        if kind := next(filter(None, map(kind_of, archive.namelist())), None):
-            return kind
-    return kind_of(_within(root, path))
 
 
 def _clues(kind: str, found: list[Folder]) -> Iterator[Path]:
     root = found[0].path if found else Path()
     for folder in found:
-        for low, path in folder.files():
-            within = _within(root, path)
-            of = kind_of(within) or (_kind_of_table(path) if low.endswith((".csv", ".tsv", ".txt")) else None)
-            if of == kind:
+        for _, path in folder.files():
+            if not kinds.is_archive(path) and kinds.of_file(path, _within(root, path), root.name) == kind:
                 yield path
-
-
-def kind_of(name: str) -> str | None:
-    """ "digits", "faces" or None: what the file is of by its path, as seen from DATA_DIR or in an archive."""
-    name = name.lower()
-    base = name.rsplit("/", 1)[-1]
-    if _left_over(base) or "__macosx/" in name or OTHER_DIGITS.search(name):
-        return None
-    if IDX.fullmatch(base) or MNIST_PT.search(name):
-        return "digits"
-    if CELEBA_NAMES[1].fullmatch(base) or CELEBA_NAMES[2].fullmatch(base) or base.startswith("list_attr_celeba"):
-        return "faces"
-    picture = base.endswith(PICTURES)
-    if not picture and not base.endswith((*ARCHIVES, *UNFINISHED, *TABLES, *NUMBERS)):
-        return None
-    if "mnist" in name or (picture and LABEL_FOLDER.search(name)):
-        return "digits"
-    return "faces" if FACES.search(name) or NUMBERED.search(name) else None
-
-
-def _kind_of_table(path: Path) -> str | None:
-    """By the first line of a CSV: Kaggle's digits have a column for each pixel, lists of faces one for the names."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(4096).lower().split(b"\n")[0]
-    except OSError:
-        return None
-    if re.search(rb"pixel_?0\b|\b1x1\b", start):
-        return "digits"
-    return "faces" if re.search(rb"image[ _-]?(name|id)\b", start) else None
+        numbered = [path for low, path in folder.files() if kinds.NUMBERED.search(low)]
+        if kind == "faces" and any(map(kinds.has_celeba_s_size, numbered[:1])):
+            yield numbered[0]
 
 
 def _advice(kind: str, path: Path, root: Path) -> str:
     """What a file is that is of that kind but not read, and what to do."""
     low = path.name.lower()
     instead = {"digits": "or move it away, and MNIST is downloaded", "faces": "or give FACES=avatars"}[kind]
-    if low.endswith(UNFINISHED):
+    if low.endswith(kinds.IN_CLOUD):
+        return f"this file is at Apple's and not here; open it there, so that it is fetched, {instead}"
+    if kinds.is_unfinished(low):
         return f"this download did not end; fetch it again, {instead}"
-    if low.endswith(ARCHIVES):
+    what = contents.what(contents.beginning(path)) or ""
+    if kinds.LIKE_IDX.search(low) and what in ("", "a gzip archive"):
+        return (
+            "this looks like one of MNIST's four idx files under another name; call it as MNIST does, such as "
+            f"train-images-idx3-ubyte{'.gz' if what else ''}, {instead}"
+        )
+    if kinds.is_archive(path):
         return f"this archive is not unpacked; unpack it there, {instead}"
     if kind == "digits":
         form = {".parquet": "as Parquet", ".csv": "as CSV", ".pt": "as torchvision once kept it"}.get(
             path.suffix.lower()
         )
-        form = "as pictures" if low.endswith(PICTURES) else form or "in another form"
+        form = "as pictures" if kinds.is_picture(low) else form or "in another form"
         return (
             f"this looks like digits {form}, which is not read; put MNIST's four idx files (train-images-idx3-ubyte "
             f"and so on) or Keras's mnist.npz in {root}, {instead} (data/README.md has lines that convert)"
         )
-    what = "a photograph of a face without its lists" if low.endswith(PICTURES) else "a part of a set of faces"
+    what = "a photograph of a face without its lists" if kinds.is_picture(low) else "a part of a set of faces"
     return (
         f"this looks like {what}; put faces/train.csv, faces/train, faces/test.csv and faces/test, or CelebA's "
         f"{', '.join(CELEBA)}, in {root}, {instead}"
