@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import tempfile
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -37,10 +38,29 @@ from test_users_data import (
     keras,
     picture,
     put,
+    tarred,
+    zipped,
 )
 
 from lab_utils.config import LabError
-from lab_utils.data import digits, faces, lists
+from lab_utils.data import archives, contents, digits, faces, kinds, lists
+
+# Words that names are made of
+WORDS = ["mnist", "fashion-", "e", "celeba", "/", "0", "000001", ".jpg", ".csv", ".zip", ".tar.gz", ".icloud", "train-"]
+WORDS += [
+    "images",
+    "labels",
+    "-idx3",
+    "-ubyte",
+    " (1)",
+    " - Copy",
+    "\n",
+    "hugging-face",
+    "list_attr_",
+    "data",
+    "set",
+    ".",
+]
 
 # Mutations
 
@@ -264,6 +284,47 @@ def test_any_bytes_at_all(content):
 def test_a_cell_says_present_absent_or_nothing(cell):
     assert lists.meaning(cell) in (lists.ABSENT, lists.PRESENT, lists.MINUS, lists.UNKNOWN)
     assert lists.meaning(f" {cell} ") == lists.meaning(cell)
+
+
+# Archives
+
+CONTENT = IDX | {"train.csv": "label,pixel0\n", "faces/train.csv": CSV}
+PACKED = [zipped(CONTENT), zipped(CONTENT, zipfile.ZIP_DEFLATED)]
+PACKED += [tarred(CONTENT, packed) for packed in ("", "gz", "bz2", "xz")]
+
+
+@given(st.sampled_from(PACKED).flatmap(damaged) | st.binary(max_size=200), st.sampled_from(["a.zip", "b.tar", "c"]))
+@example(b"PK\1\2" + b"\xff" * 50, "a.zip")
+@example(b"PK\3\4" * 20, "a.zip")
+@example(b"\xfd7zXZ\0", "b.tar")
+@example(bytes(512), "b.tar")
+def test_archives(content, name):
+    with folder({name: content}) as home:
+        for member, start in archives.members(home / name):
+            assert isinstance(member, str)
+            assert len(start) <= contents.START
+        assert kinds.of_archive(home / name, name) <= {"digits", "faces"}
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@example(b"\0" * 200)
+@example(b"\r\n\x1c")
+def test_what_any_bytes_are_of(content):
+    names = ("a.csv", "mnist.txt", "celeba.txt", "a.parquet", "a.arrow", "mnist", "000001.jpg")
+    with folder(dict.fromkeys(names, content)) as home:
+        for name in names:
+            assert kinds.of_file(home / name, name, "given") in ("digits", "faces", None)
+            assert kinds.lists_faces(home / name) in (True, False, None)
+            kinds.has_celeba_s_size(home / name)
+
+
+@given(st.text(max_size=40) | st.lists(st.sampled_from(WORDS), max_size=6).map("".join))
+@example("dataset" * 40 + "!.jpg")
+@example("dataset" * 40 + "/00001.jpg")
+@example("mnist" * 60 + "!.pth")
+def test_what_any_name_is_of(name):
+    assert kinds.kind_of(name) in ("digits", "faces", None)
+    assert kinds.told(name) in ("digits", "faces", kinds.OTHER, None)
 
 
 # Faces

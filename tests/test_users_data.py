@@ -800,6 +800,14 @@ COURSE_REFUSED = {
         without(course(), "train/00001") | {"faces/train/00001.heic": b""},
         "of the pictures there 1 end in .heic, which is not read",
     ),
+    "a header in other words": (
+        course(CSV.replace("image_name", "filename"), home="portraits"),
+        "portraits/train.csv, line 1: has no column image_name",
+    ),
+    "a list in other words": (
+        {"labels.csv": CSV.replace("image_name", "filename")},
+        "labels.csv: this looks like a part",
+    ),
     "both lists are pointers": (
         course(LFS, home="portraits"),
         "portraits/train.csv: is not a list but a pointer of Git",
@@ -926,12 +934,17 @@ def test_other_folders_may_be_locked(folder, load, locked, monkeypatch):
         ("faces", "celeba/data/train-00000-of-00003-b.parquet", b"PAR1"),
     ],
 )
-def test_tables_that_are_all_called_alike_are_told_by_data_dir_itself(folder, tmp_path, kind, name, content):
+def test_tables_that_are_all_called_alike_are_told_by_data_dir_itself(
+    folder, tmp_path, kind, name, content, monkeypatch
+):
     put(folder, {name: content})
     home = folder / name.split("/")[0]
     read = {"digits": partial(digits.load, mirrors=[]), "faces": partial(faces.load, cache=tmp_path / "cache")}[kind]
     with pytest.raises(LabError, match="this looks like"):
         read(home)
+    monkeypatch.chdir(home)
+    with pytest.raises(LabError, match="this looks like"):
+        read(".")
 
 
 def test_of_a_large_archive_little_is_read(folder, monkeypatch):

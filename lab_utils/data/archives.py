@@ -19,7 +19,8 @@ from typing import BinaryIO
 
 from lab_utils.data import contents
 
-READ = 1 << 20  # bytes at the beginning and at the end of an archive
+FIRST = 1 << 16  # bytes that tell whether it is one with names in it
+READ = 1 << 20  # bytes at its beginning and at its end in which these are looked for
 UNPACKED = 1 << 22  # bytes that those at the beginning may become
 MEMBERS = 2_000  # of a tar archive, whose names lie all over it
 NAME = 4096  # bytes that the name of a file and what is noted of it may have
@@ -36,13 +37,14 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
     None of another file, or of one that cannot be read.
     """
     with contextlib.suppress(Exception), open(path, "rb") as file:  # libraries raise whatever they trip over
-        start = file.read(READ)
+        start = file.read(FIRST)
         if start.startswith(b"PK"):
-            yield from _zipped(file, start)
-            return
-        unpacked = _unpacked(start)
-        yield from _tarred(io.BytesIO(unpacked) if unpacked else file)
-        if unpacked:  # a file alone
+            yield from _zipped(file, start + file.read(READ - FIRST))
+        elif not (unpacked := _unpacked(start, FIRST)):
+            yield from _tarred(file)
+        elif "tar" in (contents.what(unpacked) or ""):
+            yield from _tarred(io.BytesIO(_unpacked(start + file.read(READ - FIRST), UNPACKED)))
+        else:  # a file alone
             yield path.stem, unpacked[: contents.START]
 
 
@@ -96,12 +98,12 @@ def _tarred(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
             yield member.name, content
 
 
-def _unpacked(start: bytes) -> bytes:
-    """How what is packed with gzip, bzip2 or xz begins; nothing where it is not."""
+def _unpacked(start: bytes, n: int) -> bytes:
+    """The first ``n`` bytes of what is packed with gzip, bzip2 or xz and begins so; none where it is not."""
     if start.startswith(b"\x1f\x8b"):
-        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, UNPACKED)
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, n)
     if start.startswith(b"BZh"):
-        return bz2.BZ2Decompressor().decompress(start, UNPACKED)
+        return bz2.BZ2Decompressor().decompress(start, n)
     if start.startswith(b"\xfd7zXZ"):
-        return lzma.LZMADecompressor().decompress(start, UNPACKED)
+        return lzma.LZMADecompressor().decompress(start, n)
     return b""

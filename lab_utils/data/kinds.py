@@ -71,7 +71,7 @@ OF_FACES = re.compile(
 )
 CELEBA_COLUMN = b"5_o_clock_shadow"  # the first of CelebA's
 NAMES_A_PICTURE = re.compile(rb"\.(jpe?g|png|webp)\b")
-ONLY_NUMBERS = re.compile(rb"[\d\s.,;+-]*\d[\d\s.,;+-]*")
+ONLY_NUMBERS = re.compile(rb"\s*-?\d[\d\s.,;+-]*")
 # What Hugging Face writes into its tables, or beside them, of the columns.
 TEN_LABELS = re.compile(rb'"names":\s*\[\s*"0",\s*"1",\s*"2"')
 INFO = "dataset_info.json"
@@ -180,12 +180,13 @@ def of_archive(path: Path, name: str) -> set[str]:
 
 
 def of_table(start: bytes) -> str | None:
-    """By the first line of a CSV, or the second of CelebA's list."""
+    """By the header of a CSV, the names of pictures below it, or the second line of CelebA's list."""
     start = start.replace(b"\0", b"").lower()  # UTF-16, too
     first = _first_line(start)
     if PIXELS.search(first):
         return "digits"
-    if IMAGE_NAME.search(first) or (IMAGE_ID.search(first) and OF_FACES.search(first)) or CELEBA_COLUMN in start:
+    of_pictures = IMAGE_ID.search(first) or NAMES_A_PICTURE.search(start)
+    if IMAGE_NAME.search(first) or (of_pictures and OF_FACES.search(first)) or CELEBA_COLUMN in start:
         return "faces"
     return None
 

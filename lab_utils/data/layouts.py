@@ -268,7 +268,7 @@ def _clues(kind: str, found: list[Folder]) -> Iterator[Path]:
     root = found[0].path if found else Path()
     for folder in found:
         for _, path in folder.files():
-            if not kinds.is_archive(path) and kinds.of_file(path, _within(root, path), root.name) == kind:
+            if not kinds.is_archive(path) and kinds.of_file(path, _within(root, path), root.resolve().name) == kind:
                 yield path
         numbered = [path for low, path in folder.files() if kinds.NUMBERED.search(low)]
         if kind == "faces" and any(map(kinds.has_celeba_s_size, numbered[:1])):
