@@ -1,7 +1,7 @@
 """Where the files of a data set lie below a folder, however a download, an archive or a person left them.
 
-Files are told by their names, an archive by the names in it, a CSV by its first line. What they hold is for the
-loaders to check. Folders of pictures are never read through: they may hold 200,000.
+What a file is of, by its name or how it begins, says ``kinds``; what it holds is for the loaders to check. Folders
+of pictures are never read through: they may hold 200,000.
 """
 
 import contextlib

@@ -17,7 +17,7 @@ HOMES = {
 
 
 def traces(kind: str, data_dir: Path | None, asked: Mapping[str, Any]) -> str:
-    """Changes when a file that a data set may come from does, by its name, size or time; nothing is read."""
+    """Changes when a file that a data set may come from does, by its name, size or time; it is found, not read."""
     folders = dict.fromkeys((data_dir or config.DATA, config.DATA))
     found = [sorted(stamps(folder / home)) for folder in folders for home in HOMES[kind]]
     elsewhere = [
