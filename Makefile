@@ -4,13 +4,22 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
+# Recipes run where make was started, and are about the folder in which this file lies.
+ifeq ($(filter Makefile ./Makefile $(CURDIR)/Makefile,$(lastword $(MAKEFILE_LIST))),)
+$(error this is not the folder of the project; go there, or name it with make -C)
+endif
+
 # PY=python3 uses an interpreter that already has the packages (conda, another machine's own); else .venv is made.
 VENV := .venv
 PY ?= $(VENV)/bin/python
-READY := $(if $(filter $(VENV)/bin/python,$(PY)),$(VENV)/installed)
+ifeq ($(strip $(PY)),)
+override PY := $(VENV)/bin/python
+endif
 
 # Notebooks and the report find lab_utils from anywhere. Text is UTF-8 whatever the locale.
-export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+THEIRS := $(value PYTHONPATH)
+export PYTHONPATH := $(CURDIR)$(if $(THEIRS),:$(THEIRS))
+unexport PYTHONINSPECT
 export PYTHONUTF8 := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYTHONDONTWRITEBYTECODE ?=
@@ -30,6 +39,10 @@ endef
 quoted = '$(subst $(newline),'$$'\n'',$(subst ','\'',$(1)))'
 ARGUMENTS = $(foreach name,$(sort $(KNOWN) $(GIVEN)),$(call quoted,$(name)=$(value $(name))))
 
+# An interpreter in a folder with a space is one word, python3 -X dev three.
+RUN := $(if $(shell p=$(call quoted,$(value PY)); [[ ! -f $$p || $$p != *' '* ]] || echo 1),$(call quoted,$(value PY)),$(PY))
+INSTEAD := leave PY out, and make makes an environment, or name another interpreter
+
 .PHONY: help report seeds verify publish submit compare bench chaos test test-slow lab data clean lock
 
 help: ## print the targets
@@ -37,46 +50,52 @@ help: ## print the targets
 	@echo 'make seeds [N=5] [GRID=json] and the same words; make submit NAME="Ada Lovelace" [PROFILE=name]; make compare A=dir B=dir; make lab [LAB="--no-browser --port=8890"]'
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
-report: $(READY) ## run what is missing or changed, write reports/<profile>/index.html
-	@$(PY) -m lab_utils.report run $(ARGUMENTS)
+# Whether the interpreter can run the project, in a line if not.
+.PHONY: able
+able: $(if $(filter $(VENV)/bin/python,$(PY)),$(VENV)/installed)
+	@set -- $(RUN); command -v "$$1" >/dev/null || { echo "error: PY=$$1: there is no such program; $(INSTEAD)" >&2; exit 2; }
+	@PYTHONPATH=$(call quoted,$(THEIRS)) $(RUN) lab_utils/able.py
+
+report: able ## run what is missing or changed, write reports/<profile>/index.html
+	@$(RUN) -m lab_utils.report run $(ARGUMENTS)
 
 seeds: KNOWN += N GRID
-seeds: $(READY) ## run notebooks with N seeds, at each point of a GRID of settings, write reports/<profile>/seeds.json
-	@$(PY) -m lab_utils.seeds $(ARGUMENTS)
+seeds: able ## run notebooks with N seeds, at each point of a GRID of settings, write reports/<profile>/seeds.json
+	@$(RUN) -m lab_utils.seeds $(ARGUMENTS)
 
-verify: $(READY) ## run the notebooks again and compare every number with reports/published/
-	@$(PY) -m lab_utils.report verify $(ARGUMENTS)
+verify: able ## run the notebooks again and compare every number with reports/published/
+	@$(RUN) -m lab_utils.report verify $(ARGUMENTS)
 
-publish: $(READY) ## put the finished report of PROFILE into reports/published/
-	@$(PY) -m lab_utils.report publish $(ARGUMENTS)
+publish: able ## put the finished report of PROFILE into reports/published/
+	@$(RUN) -m lab_utils.report publish $(ARGUMENTS)
 
 # NAME, A and B count on the command line alone: in an environment they mean something else (NAME, the machine).
-submit: $(READY) ## pack the report of PROFILE into one file to hand in under your NAME
-	@$(PY) -m lab_utils.report submit $(ARGUMENTS)
+submit: able ## pack the report of PROFILE into one file to hand in under your NAME
+	@$(RUN) -m lab_utils.report submit $(ARGUMENTS)
 
-compare: $(READY) ## say what differs between the reports in folders A and B, and why
-	@$(PY) -m lab_utils.report compare $(ARGUMENTS)
+compare: able ## say what differs between the reports in folders A and B, and why
+	@$(RUN) -m lab_utils.report compare $(ARGUMENTS)
 
 bench: KNOWN := PARTS DATA_DIR CACHE
-bench: $(READY) ## measure speed, time to quality and memory against the usual loops, and the page to play with (PARTS="speed quality memory explore")
-	@LAB_CACHE=$(call quoted,$(value CACHE)) MPLBACKEND=agg $(PY) -m benchmarks $(ARGUMENTS)
+bench: able ## measure speed, time to quality and memory against the usual loops, and the page to play with (PARTS="speed quality memory explore")
+	@LAB_CACHE=$(call quoted,$(value CACHE)) MPLBACKEND=agg $(RUN) -m benchmarks $(ARGUMENTS)
 
 chaos: KNOWN := N FULL SEED TRIAL JOBS
-chaos: $(READY) ## hurt N reports, each in its own way, and see that the next command mends them ([N=20] [FULL=0] [SEED=0] [TRIAL=number] [JOBS=1])
-	@$(PY) -m chaos $(ARGUMENTS)
+chaos: able ## hurt N reports, each in its own way, and see that the next command mends them ([N=20] [FULL=0] [SEED=0] [TRIAL=number] [JOBS=1])
+	@$(RUN) -m chaos $(ARGUMENTS)
 
-test: $(READY) ## run the checks that matter, a quarter of an hour on two cores
-	@$(PY) -m pytest -m "not slow" $(PYTEST)
+test: able ## run the checks that matter, a quarter of an hour on two cores
+	@$(RUN) -m pytest -m "not slow" $(PYTEST)
 
-test-slow: $(READY) ## run all the others
-	@$(PY) -m pytest -m slow $(PYTEST)
+test-slow: able ## run all the others
+	@$(RUN) -m pytest -m slow $(PYTEST)
 
 lab: KNOWN += LAB
-lab: $(READY) ## open JupyterLab with a kernel that finds lab_utils (LAB="--no-browser --port=8890" gives it options)
-	@$(PY) -m lab_utils.report lab $(ARGUMENTS)
+lab: able ## open JupyterLab with a kernel that finds lab_utils (LAB="--no-browser --port=8890" gives it options)
+	@$(RUN) -m lab_utils.report lab $(ARGUMENTS)
 
-data: $(READY) ## fetch the data now, so that later runs need no network
-	@$(PY) -m lab_utils.report data $(ARGUMENTS)
+data: able ## fetch the data now, so that later runs need no network
+	@$(RUN) -m lab_utils.report data $(ARGUMENTS)
 
 clean: ## remove reports, caches and the virtual environment, never data/ or published reports
 	@rm -rf $(VENV) .pytest_cache .ruff_cache data/cache
@@ -84,7 +103,7 @@ clean: ## remove reports, caches and the virtual environment, never data/ or pub
 	@find . -name __pycache__ -prune -exec rm -rf {} +
 
 lock: ## compile requirements.lock again from pyproject.toml (LOCK=--upgrade)
-	@$(PY) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	@$(RUN) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet --output-file requirements.lock $(LOCK)
 
 $(VENV)/installed: requirements.lock

@@ -23,6 +23,7 @@ from benchmarks.quality import EPOCHS, TIMES_AS_FAST
 from lab_utils.config import ROOT, LabError, data_dir, directory, gpu_present
 from lab_utils.data import digits, faces
 from lab_utils.files import say, shown, to_json, write_whole
+from lab_utils.report.command import begin
 from lab_utils.report.request import assigned, exit_code, path_of, to_write
 
 OUTPUT = ROOT / "reports" / "bench"
@@ -232,4 +233,5 @@ def memory(home: Path | None, scratch: Path, kind: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    begin()
     sys.exit(main(sys.argv[1:]))

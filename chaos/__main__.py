@@ -8,7 +8,6 @@ line that says what to do. SEED chooses the faults, TRIAL replays one of them, F
 import dataclasses
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections import Counter
@@ -20,6 +19,7 @@ from chaos.faults import KINDS, kind_of
 from chaos.trial import FAILED, ONE_LINE, SAME, Result, States, carry_out, draw, end_all
 from lab_utils.config import ROOT, LabError
 from lab_utils.files import say, shown, to_json, write_whole
+from lab_utils.report.command import begin
 from lab_utils.report.request import assigned, exit_code
 
 OUTPUT = ROOT / "reports" / "chaos"
@@ -156,5 +156,5 @@ def table(results: Sequence[Result]) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like Ctrl-C, with the trials under way
+    begin()  # ended like Ctrl-C, with the trials under way
     sys.exit(main(sys.argv[1:]))

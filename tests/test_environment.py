@@ -646,7 +646,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from lab_utils.labs.spec import Deliverable, Lab
 from lab_utils.report.__main__ import main
-from lab_utils.report.request import in_utf8
+from lab_utils.report.command import in_utf8
 in_utf8()
 @dataclass(frozen=True)
 class Settings:

@@ -14,7 +14,7 @@ from lab_utils.config import ROOT
 
 # A module may import from its own layer and from those before it.
 LAYERS = (
-    {"gpu", "config", "files", "words", "clock", "equations", "pictures", "spread"},
+    {"able", "gpu", "config", "files", "words", "clock", "equations", "pictures", "spread"},
     {"losses", "models", "figures", "sources"},
     {"watch", "run", "labs", "data"},
     {"metrics", "handover"},

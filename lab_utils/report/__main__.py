@@ -26,7 +26,6 @@ the default. Exit code: 0 all well, 1 a notebook failed or a number (compare: or
 you can put right, 130 interrupted.
 """
 
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,10 +33,11 @@ from pathlib import Path
 from lab_utils.config import ROOT, LabError
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Lab
+from lab_utils.report.command import begin
 from lab_utils.report.compare import compare
 from lab_utils.report.plan import fetch, run
 from lab_utils.report.publish import publish
-from lab_utils.report.request import exit_code, in_utf8, parse, path_of, places_of, taken
+from lab_utils.report.request import exit_code, parse, path_of, places_of, taken
 from lab_utils.report.submit import submit
 from lab_utils.report.verify import verify
 
@@ -76,7 +76,5 @@ def main(
 
 
 if __name__ == "__main__":
-    in_utf8()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like Ctrl-C, with its kernels
-    sys.stdout.reconfigure(errors="backslashreplace")  # a name or folder in letters that a terminal may not have
+    begin()
     sys.exit(main(sys.argv[1:]))

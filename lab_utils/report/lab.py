@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,13 @@ from lab_utils.report.request import Request, assigned, path_of, to_write
 
 KERNELS = Path(__file__).parent / "jupyter"  # a kernel of the usual name that is this interpreter's
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # by one of which Linux says that a browser can be opened
+# Where Jupyter and IPython keep what is a person's own, by the variable that says so.
+OWN_FOLDERS = {
+    "JUPYTER_CONFIG_DIR": "config",
+    "JUPYTER_DATA_DIR": "data",
+    "JUPYTER_RUNTIME_DIR": "runtime",
+    "IPYTHONDIR": "ipython",
+}
 
 
 def lab(arguments: Sequence[str]) -> int:
@@ -54,6 +62,10 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
     for name, first in {"PYTHONPATH": ROOT, "JUPYTER_PATH": KERNELS}.items():
         env[name] = os.pathsep.join(filter(None, [str(first), env.get(name)]))
     env |= {"JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1"}
+    if not os.access(os.path.expanduser("~"), os.W_OK):  # as for a user whom a container has no home for
+        home = tempfile.mkdtemp(prefix="lab-")
+        for name, folder in OWN_FOLDERS.items():
+            env.setdefault(name, os.path.join(home, folder))
     if threads := threads_each(1):
         env.setdefault("OMP_NUM_THREADS", str(threads))
     return env

@@ -113,15 +113,6 @@ def places_of(request: Request, notebooks: Path, reports: Path, labs: Mapping[st
     return Places(notebooks, (request.REPORTS or reports) / folder, labs, reports / "published", since)
 
 
-def in_utf8() -> None:
-    """Begin this process again with UTF-8 for text and names of files, where the locale says otherwise.
-
-    Libraries that are asked about a folder take no other.
-    """
-    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
-        os.execve(sys.executable, sys.orig_argv, os.environ | {"PYTHONUTF8": "1"})
-
-
 def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> int:
     """That of a command, which says in one line what a person can put right, or that it was ``interrupted``."""
     try:

@@ -13,7 +13,6 @@ well, 1 a run failed, 2 something that you can put right, 130 interrupted: the s
 """
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -23,9 +22,10 @@ from lab_utils.config import ROOT
 from lab_utils.files import read_json, shown
 from lab_utils.labs import LABS
 from lab_utils.labs.spec import Lab
+from lab_utils.report.command import begin
 from lab_utils.report.depends import check_notebooks, known_data, load_data, looks, remember_data
 from lab_utils.report.record import read_manifest
-from lab_utils.report.request import Places, exit_code, in_utf8, places_of
+from lab_utils.report.request import Places, exit_code, places_of
 from lab_utils.seeds.pool import prepare_judges, run_all
 from lab_utils.seeds.request import Wanted, parse
 from lab_utils.seeds.results import add_results, aligned, over_seeds, seeds_in_words, table
@@ -135,7 +135,5 @@ def main(
 
 
 if __name__ == "__main__":
-    in_utf8()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like Ctrl-C, with its kernels
-    sys.stdout.reconfigure(errors="backslashreplace")  # a name or folder in letters that a terminal may not have
+    begin()
     sys.exit(main(sys.argv[1:]))
