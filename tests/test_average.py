@@ -64,7 +64,7 @@ def test_its_state_goes_on(generator):
 def test_one_operation_and_no_number_of_the_device_is_asked_for(generator):
     ours = Average(generator, 0.9)
     ours.update(generator)
-    with torch.profiler.profile() as profile:
+    with torch.profiler.profile(acc_events=True) as profile:
         ours.update(generator)
     names = [event.name for event in profile.events()]
     assert names.count("aten::_foreach_lerp_") == 1
