@@ -6,6 +6,8 @@ A table for each kind of input: what is given, and words of the line that must b
 import hashlib
 import json
 import os
+import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -534,10 +536,59 @@ MANIFESTS = BROKEN | {
 }
 
 
-@pytest.mark.parametrize("name", ["run", "seeds", "publish", "submit", "compare"])
+@pytest.mark.parametrize("name", ["seeds", "publish", "submit", "compare"])
 @pytest.mark.parametrize("content", MANIFESTS.values(), ids=MANIFESTS)
 def test_manifests(spoil, name, content):
-    spoil(name, "quick/manifest.json", content, "manifest.json is damaged: remove the folder")
+    spoil(name, "quick/manifest.json", content, "manifest.json is damaged: run the report again (make report)")
+
+
+@pytest.mark.parametrize("content", MANIFESTS.values(), ids=MANIFESTS)
+def test_a_report_sets_a_damaged_manifest_aside(made, tmp_path, monkeypatch, capsys, content):
+    prepare(monkeypatch)
+    shutil.copytree(made, tmp_path / "at")
+    folder = tmp_path / "at/reports/quick"
+    (folder / "manifest.json").write_bytes(content)
+    before = {name: text for name, text in contents(folder).items() if Path(name).name == "seeds.json"}
+    assert command(tmp_path / "at", "run") == 0
+    printed = capsys.readouterr()
+    assert "manifest.json is damaged: set aside as manifest.json.damaged; the notebooks run again\n" in printed.out
+    assert (printed.err, printed.out.count("damaged:")) == ("", 1)
+    assert (folder / "manifest.json.damaged").read_bytes() == content
+    assert before.items() <= contents(folder).items()
+    assert command(tmp_path / "at", "run") == 0
+    assert "01 | holds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [PermissionError, OSError])
+def test_nor_does_one_that_cannot_be_read_stop_it(made, tmp_path, monkeypatch, capsys, error):
+    def refuse(path):
+        raise error(5, "no", str(path))
+
+    prepare(monkeypatch)
+    shutil.copytree(made, tmp_path / "at")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "read_json", refuse)
+        assert command(tmp_path / "at", "submit") == 2
+        one_line(capsys.readouterr(), "manifest.json is damaged: run the report again")
+        assert isinstance(record.read_or_set_aside(tmp_path / "at/reports/quick"), record.Manifest)
+    assert (tmp_path / "at/reports/quick/manifest.json.damaged").is_file()
+
+
+@pytest.mark.parametrize(
+    ("folder", "says"),
+    [
+        ("published/quick-cpu-none", "git checkout -- "),
+        ("verify/quick-cpu-none", "make verify again"),
+        ("quick", "run the report again (make report)"),
+    ],
+)
+def test_what_mends_a_report_depends_on_where_it_lies(tmp_path, monkeypatch, folder, says):
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "manifest.json").write_bytes(b"")
+    for where in (tmp_path / folder, Path(".")):
+        with pytest.raises(record.DamagedError, match=re.escape(says)):
+            record.read_manifest(where)
+        monkeypatch.chdir(tmp_path / folder)
 
 
 @pytest.mark.parametrize("content", MANIFESTS.values(), ids=MANIFESTS)

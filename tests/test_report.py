@@ -271,13 +271,6 @@ def test_unknown_command(capsys):
     assert capsys.readouterr().err == f"error: there is no command 'runn'; there are {there}\n"
 
 
-def test_damaged_manifest_is_one_line(lab, tmp_path, capsys):
-    (tmp_path / "reports" / "quick").mkdir(parents=True)
-    (tmp_path / "reports" / "quick" / "manifest.json").write_text('{"notebooks"')
-    assert lab("NB=1", n01_good=notebook(PARAMETERS))[0] == 2
-    assert "is damaged" in capsys.readouterr().err
-
-
 def test_a_good_notebook_leaves_everything_and_a_failed_one_does_not_stop_it(lab, capsys):
     bad = notebook(PARAMETERS, (FIGURE, "toy.1"), ("print('so far')\n1 / 0",), ("print('never')",))
     code, folder = lab("JOBS=2", "SEED=3", "FACES=", "PY=python3", n01_good=notebook(*GOOD), n02_other=bad)

@@ -11,7 +11,7 @@ from lab_utils.files import locked, shown
 from lab_utils.report import depends
 from lab_utils.report.depends import known_data, load_data, looks, remember_data
 from lab_utils.report.pages import index_key, page_reasons
-from lab_utils.report.record import Data, Manifest, Plan, altered, read_manifest
+from lab_utils.report.record import Data, Manifest, Plan, altered, read_or_set_aside
 from lab_utils.report.request import Places, Request
 from lab_utils.words import source_lines
 
@@ -37,7 +37,7 @@ def run(request: Request, places: Places) -> int:
     with locked(places.folder):
         for left in places.folder.glob(".work-*"):  # by a command that was killed, for none runs beside this one
             shutil.rmtree(left, ignore_errors=True)
-        manifest = read_manifest(places.folder)
+        manifest = read_or_set_aside(places.folder)
         manifest.profile = request.PROFILE
         plan = make_plan(request, places, manifest, data)
         if plan.running and known is not None:  # a bad file must be found before an hour of work

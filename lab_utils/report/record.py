@@ -1,5 +1,6 @@
 """What a report keeps of its runs: records that know their fields, written to ``manifest.json`` beside the results."""
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,12 @@ from lab_utils.files import read_json, sha256, shown, to_json, write_whole
 
 FORMAT = 4  # of the manifest; what an earlier version of this package left is run again
 
+
 Data = dict[str, dict[str, Any]]  # by kind (digits, faces): source, train, test and sha256, as metrics files have it
+
+
+class DamagedError(LabError):
+    """A file of a report that is there, and cannot be read as one."""
 
 
 def with_tuples(value: Any) -> Any:
@@ -161,18 +167,41 @@ class Plan:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The record of earlier runs in a profile's folder, empty if there is none. LabError if it is damaged."""
+    """The record of earlier runs in a profile's folder, empty if there is none. DamagedError if it cannot be read."""
     content = stored(folder)
     if content.get("format") != FORMAT:
         return Manifest()
     try:
         return Manifest.model_validate(content)
     except ValueError:  # other fields than these
-        raise damaged(folder) from None
+        raise damaged(folder / "manifest.json", folder) from None
+
+
+def read_or_set_aside(folder: Path) -> Manifest:
+    """The same to go on from: a damaged record is kept under another name, and a line says so.
+
+    The results that it vouched for are made again, from the trainings that lie beside it.
+    """
+    try:
+        return read_manifest(folder)
+    except DamagedError:
+        path = folder / "manifest.json"
+        print(f"{shown(path)} is damaged: set aside as {set_aside(path).name}; the notebooks run again")
+        return Manifest()
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged file another name, so that it can be looked at and is in nobody's way; the path it has now."""
+    aside = path.with_name(f"{path.name}.damaged")
+    os.replace(path, aside)
+    return aside
 
 
 def read_report(folder: Path, hint: str) -> Manifest:
-    """The record of a folder that must hold a report. LabError, with what to do, if it holds none of this version."""
+    """The record of a folder that must hold a report. LabError, with what to do, if it holds none of this version.
+
+    DamagedError if it cannot be read.
+    """
     manifest = read_manifest(folder)
     if manifest.notebooks:
         return manifest
@@ -184,34 +213,46 @@ def read_report(folder: Path, hint: str) -> Manifest:
 
 
 def stored(folder: Path) -> dict[str, Any]:
-    """What ``manifest.json`` holds, of any version; nothing if it is not there. LabError if it is damaged."""
+    """What ``manifest.json`` holds, of any version; nothing if it is not there. DamagedError if it cannot be read."""
+    path = folder / "manifest.json"
     try:
-        content = read_json(folder / "manifest.json")
+        content = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (ValueError, RecursionError):  # no JSON, or none that was ever written here
-        raise damaged(folder) from None
+    except (OSError, ValueError, RecursionError):  # no JSON, or none that was ever written here
+        raise damaged(path, folder) from None
     if not isinstance(content, dict):
-        raise damaged(folder)
+        raise damaged(path, folder)
     return content
 
 
-def damaged(folder: Path) -> LabError:
-    return LabError(f"{folder / 'manifest.json'} is damaged: remove the folder {folder} and run again")
+def damaged(path: Path, folder: Path) -> DamagedError:
+    """The error of a file of the report in ``folder``."""
+    return DamagedError(f"{path} is damaged: {remedy(folder)}")
+
+
+def remedy(folder: Path) -> str:
+    """What mends a report: where it lies says which command wrote it. A published one may be of another machine."""
+    of_others = {
+        "published": f"git checkout -- {shown(folder)} brings it back, or make publish",
+        "verify": "make verify again",
+    }
+    return of_others.get(folder.absolute().parent.name, "run the report again (make report); what was trained stays")
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """A metrics file. LabError if it is not there or damaged."""
+    """A metrics file of a report. LabError if it is not there, DamagedError if it cannot be read."""
+    folder = path.parent.parent
     try:
         found = read_json(path)
         of_metrics, of_data = found["metrics"].values(), found["data"].values()
         if {"status", "seed"} <= found.keys() and all(map(is_metric, of_metrics)) and all(map(is_source, of_data)):
             return found
     except FileNotFoundError:
-        raise LabError(f"{path} is not there: run the report again") from None
+        raise LabError(f"{path} is not there: {remedy(folder)}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
-    raise LabError(f"{path} is damaged: run the report again")
+    raise damaged(path, folder)
 
 
 def is_metric(entry: Any) -> bool:

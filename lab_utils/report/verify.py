@@ -15,7 +15,16 @@ from lab_utils.labs.spec import Lab, Tolerance
 from lab_utils.report import depends
 from lab_utils.report.depends import load_data
 from lab_utils.report.plan import run
-from lab_utils.report.record import Data, Manifest, Row, Verification, altered, read_manifest, read_metrics
+from lab_utils.report.record import (
+    Data,
+    Manifest,
+    Row,
+    Verification,
+    altered,
+    read_manifest,
+    read_metrics,
+    read_or_set_aside,
+)
 from lab_utils.report.request import Places, Request
 from lab_utils.words import number
 
@@ -45,7 +54,7 @@ def verify(request: Request, places: Places) -> int:
         raise LabError(f"SEED={request.SEED}: {published.name} was published with seed {seed}; leave SEED out")
     request = replace(request, SEED=seed)
     scratch = replace(places, folder=reports / "verify" / published.name, since=time.time())
-    if read_manifest(scratch.folder).verification:
+    if read_or_set_aside(scratch.folder).verification:
         shutil.rmtree(scratch.folder)
     code = run(request, scratch)
     if code not in (0, 1):  # interrupted
