@@ -3,6 +3,7 @@
 A table for each kind of input: what is given, and words of the line that must be said.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,13 +20,13 @@ from test_report import PARAMETERS, TOYS, notebook
 
 from benchmarks import __main__ as bench
 from lab_utils import config, handover
-from lab_utils.config import ROOT
+from lab_utils.config import ROOT, LabError
 from lab_utils.labs import LABS
 from lab_utils.report import __main__ as report
-from lab_utils.report import build, depends, record, verify, written
+from lab_utils.report import build, compare, depends, plan, publish, record, submit, verify, written
 from lab_utils.report.execute import Outcome
 from lab_utils.report.record import Git
-from lab_utils.report.request import check_environment
+from lab_utils.report.request import Places, Request, check_environment
 from lab_utils.seeds import __main__ as seeds
 from lab_utils.seeds import pool
 from tests.conftest import make, one_line
@@ -557,6 +558,53 @@ def test_a_report_sets_a_damaged_manifest_aside(made, tmp_path, monkeypatch, cap
     assert before.items() <= contents(folder).items()
     assert command(tmp_path / "at", "run") == 0
     assert "01 | holds" in capsys.readouterr().out
+
+
+def test_no_flipped_bit_of_a_manifest_is_taken_for_what_was_written(made, tmp_path):
+    written = (made / "reports/quick/manifest.json").read_bytes()
+    whole = record.read_manifest(made / "reports/quick")
+    assert whole.notebooks
+    for at in range(0, len(written), 7):
+        flipped = bytearray(written)
+        flipped[at] ^= 1 << at % 8
+        (tmp_path / "manifest.json").write_bytes(flipped)
+        try:
+            found = record.read_manifest(tmp_path)
+        except record.DamagedError:
+            continue
+        assert found in (whole, record.Manifest())  # a space that is another, or the version
+
+
+def renamed(content) -> Iterator[object]:
+    """The same with one key that is another, for each of its keys."""
+    for name, value in content.items():
+        yield {("~" if key == name else key): one for key, one in content.items()}
+        if isinstance(value, dict):
+            yield from (content | {name: other} for other in renamed(value))
+
+
+@pytest.mark.parametrize("folder", ["quick", "published/quick-cpu-none"])
+def test_a_manifest_without_a_hash_that_lacks_a_key_stops_nothing_but_with_a_line(made, tmp_path, monkeypatch, folder):
+    prepare(monkeypatch)
+    shutil.copytree(made, tmp_path / "at")
+    places = Places(made / "notebooks", tmp_path / "at/reports/quick", ONE, tmp_path / "at/reports/published")
+    request = Request("quick", ("01_good",))
+    data = {"digits": {"source": "mnist", "sha256": "ab"}}
+    whole = json.loads((tmp_path / "at/reports" / folder / "manifest.json").read_text())
+    del whole["sha256"]
+    asked = [
+        lambda: verify.find_set(request, places.published, data),
+        lambda: publish.set_name(record.read_manifest(places.folder)),
+        lambda: next(publish.obstacles(record.read_manifest(places.folder), places), None),
+        lambda: compare.compare(places.folder, places.published / "quick-cpu-none"),
+        lambda: submit.submit("Ada", places),
+        lambda: plan.make_plan(request, places, record.read_manifest(places.folder), data),
+    ]
+    for content in [whole, *renamed(whole)]:
+        (tmp_path / "at/reports" / folder / "manifest.json").write_text(json.dumps(content))
+        for command in asked:
+            with contextlib.suppress(LabError):
+                command()
 
 
 @pytest.mark.parametrize("error", [PermissionError, OSError])

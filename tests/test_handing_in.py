@@ -141,12 +141,12 @@ def test_a_report_is_one_file_that_opens_offline_and_is_the_same_each_time(at, c
 
 
 def test_an_incomplete_report_is_handed_in_and_names_what_is_missing(at, capsys):
-    path = at / "reports/quick/manifest.json"
-    manifest = json.loads(path.read_text())
-    del manifest["notebooks"]["02_other"]
-    del manifest["notebooks"]["01_good"]["deliverables"]["toy.2"]
-    manifest["notebooks"]["01_good"]["status"] = "failed"
-    path.write_text(json.dumps(manifest))
+    def half(manifest):
+        del manifest["notebooks"]["02_other"]
+        del manifest["notebooks"]["01_good"]["deliverables"]["toy.2"]
+        manifest["notebooks"]["01_good"]["status"] = "failed"
+
+    change(at / "reports/quick/manifest.json", half)
     assert command(at, "submit", "NAME=Ada") == 0
     said = capsys.readouterr().out
     for words in ("notebook 02, which has not run", "the end of notebook 01, which failed", "toy.2, of notebook 01"):
@@ -287,11 +287,13 @@ def test_what_differs_is_said_with_its_cause(at, capsys):
     record["metrics"]["a.loss"]["value"] = 1.8
     record["metrics"]["a.new"] = {"value": 1.0}
     path.write_text(json.dumps(record))
-    manifest = json.loads((other / "manifest.json").read_text())
-    manifest["notebooks"]["01_good"]["provenance"]["threads"] = 64
-    manifest["notebooks"]["01_good"]["depends"]["settings"]["steps"] = 7
-    del manifest["notebooks"]["02_other"]
-    (other / "manifest.json").write_text(json.dumps(manifest))
+
+    def shorter(manifest):
+        manifest["notebooks"]["01_good"]["provenance"]["threads"] = 64
+        manifest["notebooks"]["01_good"]["depends"]["settings"]["steps"] = 7
+        del manifest["notebooks"]["02_other"]
+
+    change(other / "manifest.json", shorter)
     assert compared(quick, other) == 1
     said = capsys.readouterr().out
     for words in (

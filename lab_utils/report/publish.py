@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab_utils.config import LabError
-from lab_utils.files import locked, shown, to_json, write_whole
+from lab_utils.files import locked, shown, write_whole
 from lab_utils.report import depends
 from lab_utils.report.pages import page_reasons
-from lab_utils.report.record import Manifest, altered, read_manifest, read_report
+from lab_utils.report.record import Manifest, altered, read_manifest, read_report, with_hash
 from lab_utils.report.request import Places, Request
 
 LARGEST = 16_000_000  # bytes of a set, for it is kept in the repository
@@ -49,7 +49,7 @@ def copy(folder: Path, manifest: Manifest, target: Path) -> None:
         shutil.copyfile(folder / name, target / name)
     left = {name: known for name, known in manifest.files.items() if name not in kept}
     published = manifest.model_copy(update={"files": kept, "left_out": left})
-    write_whole(target / "manifest.json", to_json(published.model_dump(mode="json")))
+    write_whole(target / "manifest.json", with_hash(published))
 
 
 def set_name(manifest: Manifest) -> str:

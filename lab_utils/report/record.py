@@ -9,10 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from lab_utils.config import LabError
-from lab_utils.files import read_json, sha256, shown, to_json, write_whole
+from lab_utils.files import digest, read_json, sha256, shown, to_json, write_whole
 
 FORMAT = 4  # of the manifest; what an earlier version of this package left is run again
-
 
 Data = dict[str, dict[str, Any]]  # by kind (digits, faces): source, train, test and sha256, as metrics files have it
 
@@ -36,6 +35,20 @@ def within(files: dict[str, str]) -> dict[str, str]:
     return files
 
 
+def with_sources(data: Data) -> Data:
+    """The same data. ValueError if one does not say where it came from."""
+    if not all(map(is_source, data.values())):
+        raise ValueError
+    return data
+
+
+def with_profile(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The same parameters. ValueError if they do not say of which profile they are."""
+    if not isinstance(parameters.get("PROFILE"), str):
+        raise ValueError
+    return parameters
+
+
 Files = Annotated[dict[str, str], AfterValidator(within)]  # hashes by path below the folder
 
 
@@ -47,7 +60,7 @@ class Depends(Record):
     """All that decides what a run gives: two runs with equal dependencies have equal numbers."""
 
     code: str  # hash of the code cells
-    parameters: dict[str, str | int | dict[str, Any]]
+    parameters: Annotated[dict[str, str | int | dict[str, Any]], AfterValidator(with_profile)]
     settings: Annotated[dict[str, Any], AfterValidator(with_tuples)]  # of the lab in the profile
     modules: dict[str, str]  # hashes of the code of what the cells import, by path
     data: dict[str, str]  # hashes by kind
@@ -89,7 +102,7 @@ class Run(Record):
     finished: str
     seed: int
     device: str | None
-    data: Data
+    data: Annotated[Data, AfterValidator(with_sources)]
     deliverables: dict[str, list[Figure]]
     provenance: dict[str, Any]  # what identifies the run, as the notebook itself states it
     comparisons: list[tuple[str, str]]  # that it shows: name, and hash of the data that the numbers are of
@@ -167,14 +180,20 @@ class Plan:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The record of earlier runs in a profile's folder, empty if there is none. DamagedError if it cannot be read."""
+    """The record of earlier runs in a profile's folder, empty if there is none. DamagedError if it was altered.
+
+    It holds a hash of itself, but for what was written before there was one: that is read if its fields are these.
+    """
     content = stored(folder)
     if content.get("format") != FORMAT:
         return Manifest()
+    known = content.pop("sha256", None)
     try:
-        return Manifest.model_validate(content)
-    except ValueError:  # other fields than these
-        raise damaged(folder / "manifest.json", folder) from None
+        if known in (None, digest(content)):
+            return Manifest.model_validate(content)
+    except (ValueError, RecursionError):  # other fields than these, or deeper than any
+        pass
+    raise damaged(folder / "manifest.json", folder)
 
 
 def read_or_set_aside(folder: Path) -> Manifest:
@@ -186,7 +205,7 @@ def read_or_set_aside(folder: Path) -> Manifest:
         return read_manifest(folder)
     except DamagedError:
         path = folder / "manifest.json"
-        print(f"{shown(path)} is damaged: set aside as {set_aside(path).name}; the notebooks run again")
+        print(f"{shown(path)} is damaged: set aside as {set_aside(path).name}; the notebooks run again", flush=True)
         return Manifest()
 
 
@@ -279,7 +298,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     kinds += ("metrics/*.json", "figures/*/*.png")
     files = [path for kind in kinds for path in folder.glob(kind) if not path.name.startswith(".")]
     manifest.files = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
-    write_whole(folder / "manifest.json", to_json(manifest.model_dump(mode="json")))
+    write_whole(folder / "manifest.json", with_hash(manifest))
+
+
+def with_hash(manifest: Manifest) -> str:
+    """The record as it is written, with a hash of all that it holds: it vouches for the rest, and nothing for it."""
+    content = manifest.model_dump(mode="json")
+    return to_json(content | {"sha256": digest(content)})
 
 
 def altered(folder: Path, manifest: Manifest) -> list[str]:
