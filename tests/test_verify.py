@@ -16,6 +16,7 @@ from lab_utils.labs.spec import Deliverable, Tolerance
 from lab_utils.report import depends, publish, verify
 from lab_utils.report.__main__ import main
 from lab_utils.report.record import Git, altered, read_manifest
+from tests.conftest import one_line
 
 LABS = {
     name: replace(lab, deliverables={"toy.1": Deliverable("Two pictures"), "toy.2": Deliverable("A line")})
@@ -333,6 +334,33 @@ def test_an_interrupted_verification_goes_on(at, monkeypatch):
     monkeypatch.setattr(depends, "reasons", lambda *given: seen.append(ran(*given)) or seen[-1])
     assert command(at, "verify") == 0
     assert seen == [[], []]
+
+
+def test_a_damaged_set_beside_the_one_is_passed_over_with_a_line(at, capsys):
+    other = at / "reports/published/quick-cpu-avatars"
+    shutil.copytree(at / "reports/published" / SET, other)
+    (other / "manifest.json").write_bytes(bytes(100))
+    assert command(at, "verify", "NB=1") == 0
+    said = capsys.readouterr().out
+    assert f"passed over: {other}/manifest.json is damaged: git checkout -- {other} brings it back, or make pub" in said
+    assert "01 | 2 identical" in said
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "metrics/01_good.json"])
+def test_a_damaged_set_is_mended_as_the_line_says(at, capsys, file):
+    path = at / "reports/published" / SET / file
+    path.write_bytes(bytes(path.stat().st_size))
+    assert command(at, "verify", "NB=1") == 2
+    one_line(capsys.readouterr(), f"{path} is damaged: git checkout -- {at / 'reports/published' / SET} brings it back")
+    assert command(at, "publish") == 0
+    assert command(at, "verify", "NB=1") == 0
+
+
+def test_a_verification_whose_record_was_damaged_is_done_anew(at, capsys):
+    assert command(at, "verify", "NB=1") == 0
+    (at / "reports/verify" / SET / "manifest.json").write_bytes(b"{")
+    assert command(at, "verify", "NB=1") == 0
+    assert "manifest.json is damaged: set aside" in capsys.readouterr().out
 
 
 def test_a_set_of_an_earlier_version_is_said_to_be_one(at, capsys):

@@ -16,6 +16,7 @@ from lab_utils.report import depends
 from lab_utils.report.depends import load_data
 from lab_utils.report.plan import run
 from lab_utils.report.record import (
+    DamagedError,
     Data,
     Manifest,
     Row,
@@ -74,14 +75,26 @@ def verify(request: Request, places: Places) -> int:
 
 
 def find_set(request: Request, sets: Path, data: Data) -> Path:
-    """The published set of this profile, class of device and sources of data. LabError if there is none."""
+    """The published set of this profile, class of device and sources of data. LabError if there is none.
+
+    A damaged one is passed over with a line, unless it may be the one: then DamagedError says what mends it.
+    """
     device = depends.device()
     folders = sorted(sets.glob(f"{request.PROFILE}-{device}-*"))
+    runs, broken = {}, []
     for folder in folders:
-        runs = read_manifest(folder).notebooks
-        if all(name in runs and same_sources(runs[name].data, data) for name in request.NB):
+        try:
+            runs[folder] = read_manifest(folder).notebooks
+        except DamagedError as error:
+            broken.append(error)
+    for folder, known in runs.items():
+        if all(name in known and same_sources(known[name].data, data) for name in request.NB):
+            for error in broken:
+                print(f"passed over: {error}", flush=True)
             return folder
-    if folders and not any(read_manifest(folder).notebooks for folder in folders):
+    if broken:
+        raise broken[0]
+    if folders and not any(runs.values()):
         raise LabError(
             f"{folders[0].name} was published by an earlier version of this package; publish one of this first"
         )
