@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +90,71 @@ def test_publishing_again_replaces_the_set_whole(at):
     assert [path.name for path in (at / "reports/published").iterdir()] == [SET]
 
 
+def sets(at) -> dict[str, bytes]:
+    """All that lies where sets are published."""
+    folder = at / "reports/published"
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["disk", "stop"])
+@pytest.mark.parametrize("moved", ["old", "new"])
+def test_a_publication_that_stops_leaves_the_set_that_was_there(at, monkeypatch, capsys, error, moved):
+    replace_file = os.replace
+
+    def stop(source, target):
+        if moved in (Path(source).name, Path(target).parent.name):
+            monkeypatch.setattr(os, "replace", replace_file)
+            raise error
+        replace_file(source, target)
+
+    before = sets(at)
+    monkeypatch.setattr(os, "replace", stop)
+    assert command(at, "publish") == (2 if isinstance(error, OSError) else 130)
+    assert os.replace is replace_file
+    assert sets(at) == before
+    assert command(at, "publish") == 0
+    assert sets(at) == before
+
+
+@pytest.mark.parametrize("at_rename", [1, 2])
+def test_a_publication_that_is_killed_is_cleared_away_by_the_next(at, at_rename):
+    before = sets(at)
+    killed = f"""
+import os
+from pathlib import Path
+from lab_utils.report import publish
+replace, left = os.replace, {at_rename}
+def stop(source, target):
+    global left
+    if not left:
+        os._exit(9)
+    left -= 1
+    replace(source, target)
+os.replace = stop
+published = Path({str(at / "reports/published")!r})
+made = published / ".publish-ab" / "new"
+made.mkdir(parents=True)
+publish.put(made, published / {SET!r})
+os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", killed], cwd=config.ROOT).returncode == 9
+    assert sets(at) != before
+    assert command(at, "publish") == 0
+    assert sets(at) == before
+    assert [path.name for path in (at / "reports/published").iterdir()] == [SET]
+
+
+def test_a_set_that_was_taken_away_is_back_even_if_nothing_is_published(at, monkeypatch, capsys):
+    before = sets(at)
+    left = at / "reports/published/.publish-ab/old"
+    left.mkdir(parents=True)
+    (at / "reports/published" / SET).rename(left / SET)
+    dirty_now(at, monkeypatch)
+    assert command(at, "publish") == 2
+    one_line(capsys.readouterr(), "there are changes that are not committed")
+    assert sets(at) == before
+
+
 def test_a_published_set_can_be_read_by_all_whatever_a_person_keeps_for_themselves(at):
     before = os.umask(0o077)
     try:
@@ -170,8 +237,11 @@ def too_large(_, patch):
         (failed, "01_good: failed; make report"),
         (dirty_now, "there are changes that are not committed"),
         (no_commit_now, "there is no commit to say what it was made from: it lies in another repository"),
-        (no_commit_then, "01_good ran without a commit: it lies in another repository, /x; remove"),
-        (dirty_then, "01_good ran with changes that were not committed"),
+        (
+            no_commit_then,
+            "01_good ran without a commit: it lies in another repository, /x; make report FORCE=1 NB='01 02'",
+        ),
+        (dirty_then, "01_good ran with changes that were not committed; make report FORCE=1 NB='01 02'"),
         (half, "02_other has not run"),
         (changed_since, "01_good: its code cells changed since"),
         (reworded_since, "01_good: its prose changed since"),

@@ -14,31 +14,52 @@ from lab_utils.report.record import Manifest, altered, read_manifest, read_repor
 from lab_utils.report.request import Places, Request
 
 LARGEST = 16_000_000  # bytes of a set, for it is kept in the repository
+SCRATCH = ".publish-"  # how folders begin in which a set is made, beside the others
 LEFT_OUT = ("figures/", "notebooks/")  # the pages hold both
 
 
 def publish(request: Request, places: Places) -> int:
     """Copy the report of a profile, whole; the exit code. LabError says why one cannot be published."""
     read_report(places.folder, f"make report PROFILE={places.folder.name}")  # before a folder is made to hold it
-    with locked(places.folder):
+    # The lock lies beside the sets, and not among what is committed.
+    with locked(places.published.parent), locked(places.folder):
+        for left in places.published.glob(f"{SCRATCH}*"):  # by a command that was killed
+            clear(left)
         manifest = read_manifest(places.folder)
         for obstacle in obstacles(manifest, places):
             raise LabError(f"{shown(places.folder)} is not published: {obstacle}")
         target = places.published / set_name(manifest)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".publish-", dir=target.parent) as scratch:
-            made = Path(scratch, "new")
+        places.published.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=places.published))
+        try:
+            made = scratch / "new"
             copy(places.folder, manifest, made)
             size = sum(file.stat().st_size for file in made.rglob("*") if file.is_file())
             if size > LARGEST:
                 raise LabError(f"{shown(places.folder)} is not published: it has {size:,} bytes, more than {LARGEST:,}")
             for path in (made, *made.rglob("*")):  # for all to read, whatever a person keeps for themselves
                 path.chmod(0o755 if path.is_dir() else 0o644)
-            if target.exists():
-                os.replace(target, Path(scratch, "old"))
-            os.replace(made, target)
+            put(made, target)
+        finally:
+            clear(scratch)
     print(f"published: {shown(target)}, {size / 1e6:.1f} MB; commit it")
     return 0
+
+
+def put(made: Path, target: Path) -> None:
+    """Put a set in the place of the one that is there, which is kept beside it until :func:`clear` is called."""
+    if target.exists():
+        (made.parent / "old").mkdir()
+        os.replace(target, made.parent / "old" / target.name)
+    os.replace(made, target)
+
+
+def clear(scratch: Path) -> None:
+    """Remove what a command made beside the sets, after putting back a set for which it brought no other."""
+    for old in scratch.glob("old/*"):
+        if not (scratch.parent / old.name).exists():
+            os.replace(old, scratch.parent / old.name)
+    shutil.rmtree(scratch)
 
 
 def copy(folder: Path, manifest: Manifest, target: Path) -> None:
@@ -85,12 +106,13 @@ def obstacles(manifest: Manifest, places: Places) -> Iterator[str]:
         yield f"there is no commit to say what it was made from: {here}"
     elif here.dirty:
         yield "there are changes that are not committed; commit them and make report"
+    unclean = [name for name, run in runs.items() if run.environment.git is None or run.environment.git.dirty]
+    again = f"make report FORCE=1 NB='{' '.join(places.labs[name].number for name in unclean)}'"
     for name, run in runs.items():
         if run.environment.git is None:
-            why = run.environment.no_git or "none was stated"
-            yield f"{name} ran without a commit: {why}; remove {shown(places.folder)} and make report"
+            yield f"{name} ran without a commit: {run.environment.no_git or 'none was stated'}; {again}"
         elif run.environment.git.dirty:
-            yield f"{name} ran with changes that were not committed; remove {shown(places.folder)} and make report"
+            yield f"{name} ran with changes that were not committed; {again}"
         yield from (f"{name}: {reason} since; make report" for reason in outdated(name, manifest, places))
     yield from (f"{file} was altered or removed; make report" for file in altered(places.folder, manifest))
 
