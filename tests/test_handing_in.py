@@ -2,6 +2,7 @@
 """What a grader gets: marks, one file to hand in, and what differs between two reports."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -16,10 +17,11 @@ from test_verify import LABS, at, change, command, published  # noqa: F401
 from lab_utils.config import ROOT, LabError
 from lab_utils.labs import LABS as REAL
 from lab_utils.labs.spec import DELIVERED, FAILED, WEAK, Check, Deliverable
-from lab_utils.report import index
+from lab_utils.report import index, sheet
 from lab_utils.report.__main__ import main
 from lab_utils.report.compare import metrics_apart
-from lab_utils.report.marks import BOM, plain
+from lab_utils.report.marks import plain
+from lab_utils.report.sheet import BOM
 from lab_utils.report.submit import file_name
 from tests.conftest import one_line
 
@@ -263,6 +265,164 @@ def test_marks_are_a_row_for_each_deliverable_and_claim_for_the_grader_to_fill_i
     for row in rows:
         page, _, anchor = row["page"].partition("#")
         assert f'id="{anchor}"' in (at / "reports/quick" / page).read_text()
+
+
+def fill_in(path, delimiter=",", bom=BOM, **columns) -> None:
+    """Points and a comment in the first row, saved as a spreadsheet would."""
+    rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))
+    rows[0] |= {"points": "7", "comment": "well done, \N{GREEK SMALL LETTER BETA};\nbut slow"} | columns
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writeheader()
+    writer.writerows(rows)
+    path.write_text(bom + text.getvalue(), encoding="utf-8", newline="")
+
+
+def filled_in(path) -> list[tuple[str, str]]:
+    rows = csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""))
+    return [(row["points"], row["comment"]) for row in rows]
+
+
+GIVEN = ("7", "well done, β;\nbut slow")
+
+
+@pytest.mark.parametrize(("delimiter", "bom"), [(",", BOM), (";", ""), ("\t", BOM)])
+def test_points_and_comments_are_no_damage_and_stay(at, capsys, delimiter, bom):
+    quick = at / "reports/quick"
+    blank = (quick / "marks.csv").read_bytes()
+    fill_in(quick / "marks.csv", delimiter, bom)
+    saved = (quick / "marks.csv").read_bytes()
+    assert command(at, "run") == 0
+    assert (quick / "marks.csv").read_bytes() == saved  # there was nothing to do
+    (quick / "index.html").write_text("x")
+    assert command(at, "run") == 0
+    assert filled_in(quick / "marks.csv") == [GIVEN, *[("", "")] * 3]
+    assert command(at, "publish") == 0
+    assert filled_in(at / "reports/published/quick-cpu-none/marks.csv")[0] == GIVEN
+    assert "altered" not in capsys.readouterr().out
+    assert command(at, "submit", "NAME=Ada") == 0  # by whom it is handed in, it is not marked
+    assert "altered: marks.csv" in capsys.readouterr().out
+    fill_in(quick / "marks.csv", points="", comment="")
+    (quick / "index.html").write_text("x")
+    assert command(at, "run") == 0
+    assert (quick / "marks.csv").read_bytes() == blank
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        lambda text: text.replace("\r\n", ",,\r\n"),  # columns to the right that somebody looked at
+        lambda text: text.replace(",,\r\n", "\r\n"),  # or that have nothing in them
+        lambda text: f"{text}{',' * 7}\r\n",
+        lambda text: text.removeprefix(BOM).replace("\r\n", "\n"),
+    ],
+)
+def test_cells_of_nothing_do_not_count(at, saved):
+    path = at / "reports/quick/marks.csv"
+    written = path.read_bytes()
+    assert sheet.text_of(sheet.rows_of(written)).encode() == written
+    other = saved(written.decode()).encode()
+    assert other != written
+    assert sheet.rows_of(other) == sheet.rows_of(written)
+    assert sheet.unfilled_hash(other) == sheet.unfilled_hash(written) == hashlib.sha256(written).hexdigest()
+
+
+def other_status(path):
+    fill_in(path, status="failed")
+
+
+def a_row_less(path):
+    fill_in(path)
+    path.write_bytes(path.read_bytes().rpartition(b"\n")[0].rpartition(b"\n")[0])
+
+
+def an_empty_column_more(path):
+    fill_in(path)
+    path.write_bytes(path.read_bytes().replace(b'\n"', b',\n"'))
+
+
+def another_id(path):
+    fill_in(path)
+    path.write_bytes(path.read_bytes().replace(b"toy.1", b"toy.9", 1))
+
+
+@pytest.mark.parametrize("damage", [other_status, a_row_less])
+def test_marks_that_were_altered_are_mended_with_the_points_that_were_given(at, capsys, damage):
+    path = at / "reports/quick/marks.csv"
+    fill_in(path)
+    (at / "reports/quick/index.html").write_text("x")
+    assert command(at, "run") == 0
+    whole = path.read_bytes()
+    damage(path)
+    assert command(at, "run") == 0
+    assert "damaged" not in capsys.readouterr().out
+    assert path.read_bytes() == whole
+    assert command(at, "publish") == 0
+
+
+def test_points_of_no_row_and_rows_of_the_graders_own_come_last(at, capsys):
+    path = at / "reports/quick/marks.csv"
+    rows = len(filled_in(path))
+    another_id(path)
+    with path.open("a", encoding="utf-8") as file:
+        file.write('total,,,,,,57,\n"late, by a day"\n')
+    for _ in range(2):
+        (at / "reports/quick/index.html").write_text("x")
+        assert command(at, "run") == 0
+        assert filled_in(path) == [("", "")] * rows + [GIVEN, ("57", ""), ("", "")]
+        assert path.read_text(encoding="utf-8-sig").rstrip().endswith('"late, by a day",,,,,,,')
+    assert command(at, "publish") == 0
+
+
+def zeros(path):
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:20])
+
+
+def no_utf_8(path):
+    path.write_bytes(path.read_bytes() + b"\xff")
+
+
+def another_column(path):
+    path.write_bytes(path.read_bytes().replace(b"comment", b"comment,grader", 1))
+
+
+def folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def link_to_nothing(path):
+    path.unlink()
+    path.symlink_to("nothing")
+
+
+@pytest.mark.parametrize("damage", [zeros, cut, no_utf_8, another_column, folder, link_to_nothing])
+def test_what_is_no_sheet_of_marks_is_set_aside(at, capsys, damage):
+    path = at / "reports/quick/marks.csv"
+    whole = path.read_bytes()
+    for aside in ("marks.csv.damaged", "marks.csv.damaged-2"):
+        damage(path)
+        assert command(at, "publish") == 2
+        one_line(capsys.readouterr(), "marks.csv was altered or removed; make report")
+        assert command(at, "run") == 0
+        said = capsys.readouterr().out
+        assert f"marks.csv is damaged, or has other columns: set aside as {aside}, and written anew\n" in said
+        assert path.read_bytes() == whole
+        assert os.path.lexists(path.with_name(aside))
+        assert command(at, "publish") == 0
+        capsys.readouterr()
+
+
+def test_marks_that_were_removed_are_written_again(at):
+    path = at / "reports/quick/marks.csv"
+    whole = path.read_bytes()
+    path.unlink()
+    assert command(at, "run") == 0
+    assert path.read_bytes() == whole
 
 
 # Two reports

@@ -21,7 +21,7 @@ from lab_utils.config import LabError
 from lab_utils.explore import EXHIBIT
 from lab_utils.files import digest, say, shown, to_json, write_whole
 from lab_utils.handover import COMPARISON, PROVENANCE, SOURCE, Record
-from lab_utils.report import collect, depends, record
+from lab_utils.report import collect, depends, record, sheet
 from lab_utils.report.collect import handed_over
 from lab_utils.report.execute import INJECTED, Children, Outcome, environment, run_notebook, threads_each
 from lab_utils.report.explore import render_explore
@@ -239,7 +239,7 @@ def write_pages(manifest: Manifest, places: Places, request: Request, coming: Co
             add_rendering(manifest.notebooks[name], time.monotonic() - begun)
     manifest.index = index_key(places)
     graded = grades(manifest, records, places)
-    write_marks(places.folder / "marks.csv", records, graded)
+    write_marks(places.folder / sheet.NAME, records, graded)
     write_explore(manifest, places)
     text = render_index(manifest, records, places, command(manifest, request), graded)
     write_whole(places.folder / "index.html", text)

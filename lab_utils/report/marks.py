@@ -1,23 +1,21 @@
 """What a grader fills in: a row for each deliverable and claim of a report, with how far it was delivered."""
 
-import csv
-import io
+import contextlib
+import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab_utils.files import write_whole
+from lab_utils.files import say, shown, write_whole
 from lab_utils.handover import Record
 from lab_utils.labs.spec import DELIVERED, FAILED, NOT_RUN, Deliverable, Lab
+from lab_utils.report import sheet
 from lab_utils.report.claims import ClaimRow, claim_rows
-from lab_utils.report.record import Manifest, Run
+from lab_utils.report.record import Manifest, Run, set_aside
 from lab_utils.report.request import Places
 from lab_utils.spread import of_report
 from lab_utils.words import number
-
-HEAD = ("id", "kind", "title", "status", "values", "page", "points", "comment")
-BOM = "\ufeff"  # by which spreadsheets know UTF-8
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,11 @@ def grades(manifest: Manifest, records: Mapping[str, Record], places: Places) ->
 
 
 def write_marks(path: Path, records: Mapping[str, Record], graded: Grades) -> None:
-    """Write the CSV, UTF-8 with a mark of its own: points and comment are the grader's."""
+    """Write the sheet; points and comment are the grader's, and stay."""
     rows = [
         (
             mark.id,
-            "deliverable",
+            sheet.DELIVERABLE,
             mark.deliverable.title,
             mark.status,
             in_words(mark.deliverable, records.get(name, {})),
@@ -80,7 +78,7 @@ def write_marks(path: Path, records: Mapping[str, Record], graded: Grades) -> No
     rows += [
         (
             row.id,
-            "claim",
+            sheet.CLAIM,
             f"Report {row.claim.report}: {row.claim.text}",
             row.decision.verdict,
             f"{row.decision.measured} {row.decision.evidence}".strip(),
@@ -90,9 +88,19 @@ def write_marks(path: Path, records: Mapping[str, Record], graded: Grades) -> No
         )
         for row in graded.claims
     ]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows([HEAD, *(map(plain, row) for row in rows)])
-    write_whole(path, BOM + text.getvalue())
+    now = [[plain(cell) for cell in row] for row in rows]
+    write_whole(path, sheet.text_of(sheet.filled(now, written_before(path))))
+
+
+def written_before(path: Path) -> list[list[str]]:
+    """The rows of the sheet that is there. What is no sheet is set aside, with a line: it may hold points."""
+    if not os.path.lexists(path):
+        return []
+    if path.is_file():
+        with contextlib.suppress(OSError, ValueError):
+            return sheet.rows_of(path.read_bytes())
+    say(f"{shown(path)} is damaged, or has other columns: set aside as {set_aside(path).name}, and written anew")
+    return []
 
 
 def in_words(deliverable: Deliverable, record: Record) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab_utils import config
 from lab_utils.files import locked, shown
-from lab_utils.report import depends
+from lab_utils.report import depends, sheet
 from lab_utils.report.depends import known_data, load_data, looks, remember_data
 from lab_utils.report.pages import index_key, page_reasons
 from lab_utils.report.record import Data, Manifest, Plan, altered, read_or_set_aside
@@ -17,7 +17,7 @@ from lab_utils.words import source_lines
 
 PART = re.compile(r"^\..+\.\d+$")  # a file that is being written, as lab_utils.files names it
 HOUR = 3600  # seconds; who has not written to a file for so long does not write to it any more
-WHOLE = {"index.html", "explore.html"}  # pages of all notebooks together
+WHOLE = {"index.html", "explore.html", sheet.NAME}  # what is of all notebooks together
 
 
 def fetch(request: Request, places: Places) -> int:

@@ -1,5 +1,6 @@
 """What a report keeps of its runs: records that know their fields, written to ``manifest.json`` beside the results."""
 
+import itertools
 import os
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from lab_utils.config import LabError
 from lab_utils.files import digest, read_json, sha256, shown, to_json, write_whole
+from lab_utils.report import sheet
 
 FORMAT = 4  # of the manifest; what an earlier version of this package left is run again
 
@@ -211,7 +213,8 @@ def read_or_set_aside(folder: Path) -> Manifest:
 
 def set_aside(path: Path) -> Path:
     """Give a damaged file another name, so that it can be looked at and is in nobody's way; the path it has now."""
-    aside = path.with_name(f"{path.name}.damaged")
+    names = (f"{path.name}.damaged{f'-{n}' * (n > 1)}" for n in itertools.count(1))
+    aside = next(other for name in names if not os.path.lexists(other := path.with_name(name)))
     os.replace(path, aside)
     return aside
 
@@ -294,10 +297,10 @@ def is_source(entry: Any) -> bool:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write the record with the hash of every file it stands beside; logs are for people, not part of it."""
-    kinds = ("index.html", "explore.html", "marks.csv", "seeds.json", "html/*.html", "notebooks/*.ipynb")
+    kinds = ("index.html", "explore.html", sheet.NAME, "seeds.json", "html/*.html", "notebooks/*.ipynb")
     kinds += ("metrics/*.json", "figures/*/*.png")
     files = [path for kind in kinds for path in folder.glob(kind) if not path.name.startswith(".")]
-    manifest.files = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    manifest.files = {path.relative_to(folder).as_posix(): hash_of(path) for path in files}
     write_whole(folder / "manifest.json", with_hash(manifest))
 
 
@@ -314,4 +317,9 @@ def altered(folder: Path, manifest: Manifest) -> list[str]:
 
 def same(path: Path, known: str | None) -> bool:
     """Whether a file is there with the hash that is known of it."""
-    return path.is_file() and sha256(path) == known
+    return path.is_file() and hash_of(path) == known
+
+
+def hash_of(path: Path) -> str:
+    """That by which a file is known; what a grader fills in does not count."""
+    return sheet.unfilled_hash(path.read_bytes()) if path.name == sheet.NAME else sha256(path)

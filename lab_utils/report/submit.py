@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab_utils.config import LabError
-from lab_utils.files import locked, shown, whole
-from lab_utils.report.record import Manifest, altered, read_report
+from lab_utils.files import locked, sha256, shown, whole
+from lab_utils.report.record import Manifest, read_report
 from lab_utils.report.request import Places
 
 HANDED_IN = ("index.html", "explore.html", "marks.csv", "seeds.json", "manifest.json", "html/*.html", "metrics/*.json")
@@ -104,8 +104,9 @@ def absent(manifest: Manifest, places: Places) -> list[str]:
 
 
 def touched(manifest: Manifest, places: Places) -> list[str]:
-    """The files that are there, and not as they were written."""
-    return [file for file in altered(places.folder, manifest) if (places.folder / file).is_file()]
+    """The files that are there, and not as they were written: marks are handed in for others to fill in."""
+    there = {file: known for file, known in manifest.files.items() if (places.folder / file).is_file()}
+    return [file for file, known in there.items() if sha256(places.folder / file) != known]
 
 
 def cover(name: str, profile: str, trouble: Mapping[str, list[str]]) -> str:
