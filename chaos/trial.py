@@ -16,6 +16,7 @@ from chaos import tree
 from chaos.faults import KINDS, Fault, Known
 from chaos.tree import processes
 from lab_utils.config import LabError
+from lab_utils.files import PART, held_if_free
 
 SAME, ONE_LINE, FAILED = "same bytes", "one line", "FAILED"
 PATIENCE = 1200  # seconds that a command may take, slow as the machine may be
@@ -254,8 +255,9 @@ def take_away(path: Path, root: Path) -> None:
 def grow_old(root: Path) -> None:
     """Let the next command come a day later for files that were left half-written, unless one is being written."""
     for path in parts(root):
-        if not Path("/proc", path.suffix[1:]).exists():
-            os.utime(path, (time.time() - YESTERDAY,) * 2)
+        with open(path, "rb") as file:
+            if held_if_free(file):
+                os.utime(path, (time.time() - YESTERDAY,) * 2)
 
 
 def left_behind(root: Path) -> list[str]:
@@ -266,9 +268,9 @@ def left_behind(root: Path) -> list[str]:
 
 
 def parts(root: Path) -> list[Path]:
-    """Files that are written to be renamed, as lab_utils.files names them: their last part is a process."""
+    """Files that are written to be renamed, as lab_utils.files names them."""
     found = [path for folder in ("reports", "data") for path in (root / folder).rglob(".*")]
-    return [path for path in found if path.suffix[1:].isdecimal()]
+    return [path for path in found if PART.match(path.name)]
 
 
 # Processes of a trial

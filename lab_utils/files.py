@@ -7,24 +7,56 @@ import functools
 import hashlib
 import json
 import os
+import re
+import secrets
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+PART = re.compile(r"^\..+\.\d+$")  # the name of a file that is being written
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}  # how a file system says that it has none
 
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to: what was written is put in place in one step, or removed on an error."""
+    """A path beside ``path`` to write to: what was written is put in place in one step, or removed on an error.
+
+    Its name is nobody else's, for two machines or containers may share a folder and have equal processes; and it is
+    held while it is written, by which :func:`remove_parts` knows it from one whose writer was killed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part = path.with_name(f".{path.name}.{secrets.randbelow(10**18):018}")
+    with open(part, "xb") as file:
+        held_if_free(file)
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def held_if_free(file: IO[bytes]) -> bool:
+    """Hold an open file until it is closed; False if another process does, or nobody can tell for want of locks."""
     try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def remove_parts(paths: Iterable[Path], age: float = 0.0) -> None:
+    """Remove those of the paths that were being written when their process was killed, at least ``age`` seconds ago.
+
+    One that is written now is held by its writer, and stays whatever the clock says.
+    """
+    for path in paths:
+        with contextlib.suppress(OSError):  # gone by now, or not ours to remove: the next command will try
+            if PART.match(path.name) and path.is_file() and time.time() - path.stat().st_mtime >= age:
+                with open(path, "ab") as file:
+                    if held_if_free(file):
+                        path.unlink()
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -41,10 +73,43 @@ def locked(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "ab") as file:
-        if not lock(file, wait=False):
-            print(f"waiting: another command is writing to {shown(folder)}", flush=True)
-            lock(file)
+        wait_for(file, f"another command is writing to {shown(folder)}")
         yield
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Be the only one to make what is kept at ``path``; wait, and say so, while another process makes it.
+
+    The lock is a file beside it, in a folder made if need be, which goes with its holder.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mark = path.with_name(f".{path.stem}.lock")
+    with contextlib.ExitStack() as stack:
+        while True:
+            file = stack.enter_context(open(mark, "ab"))
+            wait_for(file, f"another process is making {path.name}")
+            if is_at(file, mark):  # else who held it before removed it, and another may be new there
+                break
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
+
+
+def is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file is the one that is at a path now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(file: IO[bytes], why: str) -> None:
+    """Hold an open file until it is closed, and say why this one waits if another process holds it."""
+    if not lock(file, wait=False):
+        say(f"waiting: {why}")
+        lock(file)
 
 
 def lock(file: IO[bytes], wait: bool = True) -> bool:

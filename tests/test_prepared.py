@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab_utils import config
+from lab_utils import config, files
 from lab_utils.config import LabError
 from lab_utils.data import prepared
 from lab_utils.data.prepared import CHUNK, prepare
@@ -221,7 +221,7 @@ def test_the_room_is_taken_before_the_work(cache):
     sizes = []
 
     def look(task):
-        (part,) = cache.iterdir()
+        (part,) = cache.glob("*.npy.*")
         sizes.append(part.stat().st_size)
         return paint(task)
 
@@ -340,11 +340,37 @@ def test_an_interrupt_at_the_terminal_leaves_nothing(cache, preparing):
     wait_for(lambda: not any(map(alive, workers)))
 
 
+def test_who_wants_the_same_images_meanwhile_waits_for_them(cache, preparing):
+    """Whatever number its process has: in two containers they are equal."""
+    script = SCRIPT.replace("_slowly", "_no_more")
+    second = subprocess.Popen(
+        [sys.executable, "-c", script, cache], env=os.environ | {"PYTHONPATH": f"{config.ROOT}:{TESTS}"},
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    said, _ = second.communicate(timeout=60)
+    assert second.returncode == 0
+    (made,) = cache.iterdir()
+    assert said == f"waiting: another process is making {made.name}\n"
+    preparing.communicate(timeout=20)
+    assert preparing.returncode == 0
+    assert (np.load(made) != 0).any(axis=(1, 2, 3)).all()
+
+
+def test_two_processes_of_one_number_write_to_files_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    with files.whole(tmp_path / "a") as one, files.whole(tmp_path / "a") as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert names(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "one"
+
+
 def test_processes_end_with_a_parent_that_is_killed(cache, preparing):
     workers = painters(cache)
     assert all(map(alive, workers))
     preparing.kill()
     wait_for(lambda: not any(map(alive, workers)))
+    make(paint, SIZE, cache)  # nobody waits for it
 
 
 def test_in_a_notebook_that_has_imported_torch(cache, monkeypatch):

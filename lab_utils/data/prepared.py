@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from lab_utils import config
 from lab_utils.config import LabError
-from lab_utils.files import whole
+from lab_utils.files import alone, whole
 from lab_utils.watch import watched
 
 Task = TypeVar("Task")
@@ -54,13 +54,17 @@ def prepare(
     SHA-256 of their bytes. Neither depends on the number of processes.
 
     Raises LabError if the cache cannot be read or written, and the LabError of the first task (in their order)
-    that raised one. After any error or interrupt the cache is as it was.
+    that raised one. After any error or interrupt the cache is as it was. Of processes that want the same images at the
+    same time one paints them, and the others wait.
     """
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     path = cache / f"{name}-{key}.npy"
     shape = (len(tasks), 3, size, size)
     try:
-        sha256 = _verified(path, shape) or _build(path, name, tasks, paint, shape)
+        sha256 = _verified(path, shape)
+        if sha256 is None:
+            with alone(path):  # meanwhile another process may have put it there
+                sha256 = _verified(path, shape, again=True) or _build(path, name, tasks, paint, shape)
         return np.load(path, mmap_mode="c"), sha256
     except OSError as error:
         raise LabError(
@@ -83,8 +87,11 @@ def _header(shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def _verified(path: Path, shape: tuple[int, ...]) -> str | None:
-    """The SHA-256 of the pixels in the file if they are the ones that were put there; says so if they are not."""
+def _verified(path: Path, shape: tuple[int, ...], again: bool = False) -> str | None:
+    """The SHA-256 of the pixels in the file if they are the ones that were put there.
+
+    It says so if they are not, unless that has been said and this is to look ``again``.
+    """
     if not path.exists():
         return None
     header = _header(shape)
@@ -95,7 +102,8 @@ def _verified(path: Path, shape: tuple[int, ...]) -> str | None:
             sha256 = _sha256(path)
             if file.read() == bytes.fromhex(sha256):
                 return sha256
-    print(f"{path.name} in the cache was cut short or altered; it is made again", flush=True)
+    if not again:
+        print(f"{path.name} in the cache was cut short or altered; it is made again", flush=True)
     return None
 
 

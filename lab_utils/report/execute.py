@@ -31,7 +31,8 @@ from lab_utils.report.request import Request
 CELL_TIMEOUT = 3600  # seconds; a cell that takes longer hangs
 START_TIMEOUT = 600  # seconds; a kernel imports from a network drive, or from a disk that others use
 STOP_TIMEOUT = 15  # seconds that papermill is given to shut its kernel down
-RESUMED = ("goes on: ", "left aside: ", "not kept: ")  # lines on checkpoints, which no result shows
+# Lines on checkpoints, and on what another process makes, which no result shows.
+RESUMED = ("goes on: ", "left aside: ", "not kept: ", "waiting: ")
 MARKER = "papermill-error-cell-tag"  # on cells that papermill adds to say that something failed
 INJECTED = "injected-parameters"  # on the cell that papermill adds after the one tagged `parameters`
 # What else Python and matplotlib are told by their environment is a person's own, and could change what a page shows.

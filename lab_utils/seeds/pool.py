@@ -201,7 +201,7 @@ def run_one(run: Run, slot: Slot, request: Request, places: Places, data: Data, 
     env = environment(request, slot.threads, kept) | slot.env
 
     def tell(line: str) -> None:
-        if line.startswith("goes on: "):  # all others are in the log
+        if line.startswith(("goes on: ", "waiting: ")):  # all others are in the log
             say(f"{run.label} | {line}")
 
     scratch = Path(tempfile.mkdtemp(prefix=".work-", dir=run.folder))

@@ -1,5 +1,6 @@
 """Models that several notebooks need: trained once by whoever comes first, and kept by what they depend on."""
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lab_utils.config import LabError
-from lab_utils.files import lock, say, write_whole
+from lab_utils.files import alone, say, write_whole
 from lab_utils.training import checkpoint
 
 Kept = tuple[Mapping[str, Tensor], str]  # a model's tensors by name, and a text beside them
@@ -22,13 +23,12 @@ def made_once(path: Path, make: Callable[[], Kept]) -> tuple[Kept, bool]:
     """
     if found := read(path):
         return found, True
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path.with_name(f".{path.stem}.lock"), "ab")  # noqa: SIM115, closed below
-    except OSError as error:  # known before the training, not after it
-        raise LabError(f"{error.filename}: {error.strerror}; keep what is trained elsewhere, with CACHE=dir") from None
-    with file:
-        lock(file)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(alone(path))
+        except OSError as error:  # known before the training, not after it
+            advice = "keep what is trained elsewhere, with CACHE=dir"
+            raise LabError(f"{error.filename}: {error.strerror}; {advice}") from None
         if found := read(path):  # which another process may have made meanwhile
             return found, True
         tensors, text = make()
