@@ -187,6 +187,14 @@ def test_a_page_that_the_record_does_not_name_is_missing(at, capsys):
     assert "missing: html/01_good.html" in capsys.readouterr().out
 
 
+def test_what_a_command_that_was_killed_left_of_it_goes(at):
+    left, other = at / "reports/.Ada-[x]-quick.zip.8846", at / "reports/.Bo-quick.zip.8846"
+    for path in (left, other):
+        path.write_bytes(b"half")
+    assert command(at, "submit", "NAME=Ada [x]") == 0
+    assert [path.exists() for path in (left, other)] == [False, True]
+
+
 def test_a_file_that_is_replaced_is_said_to_be(at, capsys):
     assert command(at, "submit", "NAME=Ada Lovelace") == 0
     assert "earlier" not in capsys.readouterr().out

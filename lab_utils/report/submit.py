@@ -1,5 +1,6 @@
 """Packs a report into one file to hand in: pages, metrics, manifest and marks, as they are."""
 
+import glob
 import re
 import unicodedata
 import zipfile
@@ -7,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab_utils.config import LabError
-from lab_utils.files import locked, sha256, shown, whole
+from lab_utils.files import locked, remove_parts, sha256, shown, whole
 from lab_utils.report.record import Manifest, read_report
 from lab_utils.report.request import Places
 
@@ -31,6 +32,7 @@ def submit(name: str, places: Places) -> int:
         kept = [file for file in there if file == "manifest.json" or file in manifest.files]
         trouble = {"missing": missing(manifest, places), "altered": touched(manifest, places)}
         replaced = target.exists()
+        remove_parts(target.parent.glob(f".{glob.escape(target.name)}.*"))  # of a command that was killed
         with whole(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
             add(packed, f"{stem}/handed-in.txt", cover(name, folder.name, trouble).encode())
             for file in kept:
