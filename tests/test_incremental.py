@@ -18,7 +18,7 @@ from test_report import FIGURE, METRICS, PARAMETERS, alive, wait_for
 
 from lab_utils import handover
 from lab_utils.config import ROOT
-from lab_utils.files import locked
+from lab_utils.files import held_if_free, locked
 from lab_utils.report import depends, request
 
 # The report of two toy notebooks, whose labs are files of the package. The first imports a module that imports another
@@ -438,15 +438,25 @@ def test_a_report_that_was_stopped_goes_on_with_what_is_missing(project, how):
 
 
 def test_what_was_being_written_when_a_command_was_killed_is_removed_an_hour_later(project):
-    (project / "data/cache").mkdir()
+    (project / "data/cache/.config").mkdir(parents=True)
     left = [project / name for name in ("reports/quick/metrics/.01_first.json.123", "data/cache/.avatars-ab.npy.7")]
-    fresh, other = project / "data/cache/.avatars-cd.npy.8", project / "data/cache/.digit-judge.lock"
-    for path in (*left, fresh, other):
+    fresh, held = project / "data/cache/.avatars-cd.npy.8", project / "data/cache/.avatars-ef.npy.9"
+    others = [".digit-judge.lock", ".notes.2024", ".notes.txt.3", ".config/.app.12", ".config/.avatars-ab.npy.7"]
+    others = [project / "data/cache" / name for name in others]  # which may be a person's own
+    for path in (*left, fresh, held, *others):
         path.write_text("half")
-    for path in (*left, other):
+    for path in (*left, held, *others):
         os.utime(path, (time.time() - 3700,) * 2)
-    assert report(project)[0] == 0
-    assert [path.exists() for path in (*left, fresh, other)] == [False, False, True, True]
+    with open(held, "ab") as file:
+        assert held_if_free(file)  # as its writer does, whose clock may be another
+        assert report(project)[0] == 0
+    assert [path.exists() for path in (*left, fresh, held, *others)] == [
+        False,
+        False,
+        True,
+        True,
+        *(True for _ in others),
+    ]
 
 
 DATA_JSON = ["", "[]", '{"digits": []}', '{"digits": {"traces": 1}}', "sha256", "described", "traces", "mnist"]

@@ -1,13 +1,11 @@
 """The commands `run` and `data`: say what is to be done for a request, and why, and have it done."""
 
 import contextlib
-import re
 import shutil
-import time
 from pathlib import Path
 
 from lab_utils import config
-from lab_utils.files import locked, shown
+from lab_utils.files import locked, remove_parts, shown
 from lab_utils.report import depends, sheet
 from lab_utils.report.depends import known_data, load_data, looks, remember_data
 from lab_utils.report.pages import index_key, page_reasons
@@ -15,8 +13,9 @@ from lab_utils.report.record import Data, Manifest, Plan, altered, read_or_set_a
 from lab_utils.report.request import Places, Request
 from lab_utils.words import source_lines
 
-PART = re.compile(r"^\..+\.\d+$")  # a file that is being written, as lab_utils.files names it
 HOUR = 3600  # seconds; who has not written to a file for so long does not write to it any more
+RESULTS = (".html", ".json", ".csv", ".ipynb", ".png", ".safetensors")  # what is written in a profile's folder
+MADE_ONCE = (".npy", ".safetensors")  # and in the cache
 WHOLE = {"index.html", "explore.html", sheet.NAME}  # what is of all notebooks together
 
 
@@ -30,8 +29,7 @@ def fetch(request: Request, places: Places) -> int:
 def run(request: Request, places: Places) -> int:
     """Bring the requested notebooks and everything about them up to date; the exit code."""
     depends.check_notebooks(request, places)
-    for folder in (places.folder, request.CACHE or config.CACHE):
-        clear(folder)
+    clear(places.folder, request.CACHE or config.CACHE)
     known = known_data(places.folder, looks(request, places.labs))
     data = load_data(request, places.labs) if known is None else known
     with locked(places.folder):
@@ -55,12 +53,14 @@ def run(request: Request, places: Places) -> int:
     return code
 
 
-def clear(folder: Path) -> None:
-    """Remove what was being written when its process was killed: it may be as large as all prepared images."""
-    with contextlib.suppress(OSError):  # gone by now, or not ours to remove: the next command will try
-        for path in folder.rglob(".*"):
-            if PART.match(path.name) and path.is_file() and time.time() - path.stat().st_mtime > HOUR:
-                path.unlink()
+def clear(folder: Path, cache: Path) -> None:
+    """Remove what was being written when its process was killed: it may be as large as all prepared images.
+
+    The cache may be a folder that a person has other files in: there it is what lies at its top and is named as ours.
+    """
+    for found, kinds in ((folder.rglob(".*"), RESULTS), (cache.glob(".*"), MADE_ONCE)):
+        with contextlib.suppress(OSError):  # a folder that goes meanwhile, or that nobody may read
+            remove_parts((path for path in found if Path(path.stem).suffix in kinds), HOUR)
 
 
 def make_plan(request: Request, places: Places, manifest: Manifest, data: Data) -> Plan:
