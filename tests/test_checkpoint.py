@@ -1,7 +1,6 @@
 """Checkpoints: a training that was stopped anywhere goes on to the same bytes; what is not its own is not loaded."""
 
 import os
-import time
 from dataclasses import replace
 
 import pandas as pd
@@ -32,7 +31,7 @@ def headless(tmp_path, monkeypatch):
     """A report asks for checkpoints every three steps; the call is a new process, in which ``changed`` is other."""
 
     def process(cells=("import lab_utils.training.fit",), every=3, threads=1, **changed):
-        asked = checkpoint.Asked(tmp_path, "settings and data", MODULES, since=0.0)
+        asked = checkpoint.Asked(tmp_path, "settings and data", MODULES)
         monkeypatch.setattr(checkpoint, "asked", lambda: replace(asked, **changed))
         monkeypatch.setattr(checkpoint, "executed_cells", lambda: list(cells))
         monkeypatch.setattr(checkpoint, "_every", every)
@@ -239,7 +238,7 @@ def test_the_same_process_again_goes_on(taken, run, blobs, capsys):
         {"modules": {"lab_utils/training/fit.py": "otherwise"}},
         {"depends": "other settings"},
         {"threads": 2},
-        {"since": time.time() + 3600},
+        {"token": "that of another command"},
     ],
     ids=lambda changed: next(iter(changed)),
 )
@@ -256,7 +255,7 @@ def test_more_steps_are_another_training(headless, run, blobs, capsys):
 
 
 def test_nobody_asks_in_jupyterlab(run, blobs, monkeypatch, tmp_path):
-    asked = {"folder": str(tmp_path), "depends": "", "modules": {}, "since": 0}
+    asked = {"folder": str(tmp_path), "depends": "", "modules": {}}
     monkeypatch.setenv("LAB_CHECKPOINTS", checkpoint.json.dumps(asked))
     monkeypatch.setattr(checkpoint, "executed_cells", lambda: ["import lab_utils.training.fit"])
     monkeypatch.setattr(checkpoint, "_every", 3)

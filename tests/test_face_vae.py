@@ -234,11 +234,11 @@ def test_what_failed_is_made_by_the_next(tmp_path):
     assert said(kept.made_once(path, saying("x"))) == ("x", False)
 
 
-def test_what_is_older_than_a_command_that_trusts_nothing_is_made_again(tmp_path, monkeypatch):
+def test_what_was_made_before_a_command_that_trusts_nothing_is_made_again(tmp_path, monkeypatch):
     path = tmp_path / "x"
     kept.made_once(path, saying("old"))
-    os.utime(path, (time.time() - 60,) * 2)
-    asked = checkpoint.Asked(tmp_path, "", {}, since=time.time() - 30)
+    os.utime(path, (time.time() + 86_400,) * 2)  # the clock was another
+    asked = checkpoint.Asked(tmp_path, "", {}, "a token")
     monkeypatch.setattr(checkpoint, "asked", lambda: asked)
     assert said(kept.made_once(path, saying("new"))) == ("new", False)
     assert said(kept.made_once(path, saying("newer"))) == ("new", True)

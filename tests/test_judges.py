@@ -150,8 +150,8 @@ def test_two_that_want_the_same_judge_train_it_once(judge, capsys):
 def test_a_judge_from_before_a_command_that_trusts_nothing_is_trained_again(judge, tmp_path, monkeypatch, capsys):
     judge("digits")
     (path,) = kept(tmp_path)
-    os.utime(path, (time.time() - 60,) * 2)
-    asked = checkpoint.Asked(tmp_path, "", {}, since=time.time() - 30)
+    os.utime(path, (time.time() + 86_400,) * 2)  # the clock was another
+    asked = checkpoint.Asked(tmp_path, "", {}, "a token")
     monkeypatch.setattr(checkpoint, "asked", lambda: asked)
     judge("digits")
     assert "from the cache" not in capsys.readouterr().out

@@ -128,7 +128,7 @@ def checkpoints(name: str, now: Depends, places: Places) -> dict[str, Any]:
     """What the trainings of a notebook are told of where they are kept and of what they depend on beside its code."""
     others = now.model_dump(include={"settings", "data", "packages", "device"})
     folder = str(places.checkpoints(name).absolute())
-    return {"folder": folder, "depends": digest(others), "modules": now.modules, "since": places.since}
+    return {"folder": folder, "depends": digest(others), "modules": now.modules, "token": places.token}
 
 
 # Records

@@ -5,8 +5,8 @@ import errno
 import json
 import os
 import re
+import secrets
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -76,7 +76,7 @@ class Places:
     folder: Path  # of the profile, below reports/
     labs: Mapping[str, Lab]
     published: Path  # where the published sets lie
-    since: float = 0.0  # no checkpoint or judge that was made before is loaded; seconds of the system's clock
+    token: str = ""  # of this command, which then loads only checkpoints and judges that bear it; "" loads all
 
     def source(self, name: str) -> Path:
         """The notebook as it is written. LabError if it is not there."""
@@ -109,8 +109,13 @@ def places_of(request: Request, notebooks: Path, reports: Path, labs: Mapping[st
     What is published is a part of the project, wherever reports are written.
     """
     folder = request.PROFILE if request.SPLIT == "test" else f"{request.PROFILE}-{request.SPLIT}"
-    since = time.time() if request.FORCE else 0.0
-    return Places(notebooks, (request.REPORTS or reports) / folder, labs, reports / "published", since)
+    token = new_token() if request.FORCE else ""
+    return Places(notebooks, (request.REPORTS or reports) / folder, labs, reports / "published", token)
+
+
+def new_token() -> str:
+    """A mark that no other command bears. Times would not do: a clock is set back, and machines have their own."""
+    return secrets.token_hex(8)
 
 
 def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> int:

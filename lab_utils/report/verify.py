@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +25,7 @@ from lab_utils.report.record import (
     read_metrics,
     read_or_set_aside,
 )
-from lab_utils.report.request import Places, Request
+from lab_utils.report.request import Places, Request, new_token
 from lab_utils.words import number
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
@@ -54,7 +53,7 @@ def verify(request: Request, places: Places) -> int:
     if request.SEED not in (None, seed):
         raise LabError(f"SEED={request.SEED}: {published.name} was published with seed {seed}; leave SEED out")
     request = replace(request, SEED=seed)
-    scratch = replace(places, folder=reports / "verify" / published.name, since=time.time())
+    scratch = replace(places, folder=reports / "verify" / published.name, token=new_token())
     if read_or_set_aside(scratch.folder).verification:
         shutil.rmtree(scratch.folder)
     code = run(request, scratch)

@@ -14,8 +14,7 @@ well, 1 a run failed, 2 something that you can put right, 130 interrupted: the s
 
 import json
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from lab_utils.config import ROOT
@@ -29,41 +28,42 @@ from lab_utils.report.request import Places, exit_code, places_of
 from lab_utils.seeds.pool import prepare_judges, run_all
 from lab_utils.seeds.request import Wanted, parse
 from lab_utils.seeds.results import add_results, aligned, over_seeds, seeds_in_words, table
-from lab_utils.seeds.runs import Result, Run, held, result_of, runs_of, take_over
+from lab_utils.seeds.runs import Result, Run, held, outdated, result_of, runs_of, take_over
 from lab_utils.spread import read_results
 
 
 def repeat(wanted: Wanted, places: Places) -> int:
     """Run what of the wanted is missing, write and print what the numbers are over seeds; the exit code."""
-    begun, request = time.time(), wanted.request
+    request = wanted.request
+    before = outdated(places.folder, request.FORCE)
     read_results(places.folder)  # a damaged file must be found before hours of work
     seen = looks(request, places.labs)
     known = known_data(places.folder, seen)
     data = load_data(request, places.labs) if known is None else known
     runs = runs_of(wanted, places, data)
-    results = finished(runs, places, begun)
+    results = finished(runs, places, before, request.FORCE)
     if len(results) < len(runs) and known is not None:  # so must bad data
         data = load_data(request, places.labs)
         runs = runs_of(wanted, places, data)
-        results = finished(runs, places, begun)
+        results = finished(runs, places, before, request.FORCE)
     remember_data(places.folder, seen, data)
     print(states(runs, results), flush=True)
     missing = [run for run in runs if run not in results]
     if missing:
         prepare_judges(missing, request, places)
-        results |= run_all(missing, request, places, data, begun)
+        results |= run_all(missing, request, places, data, before)
     summarise(runs, results, places, request.PROFILE)
     return int(any(result.status != "ok" for result in results.values()))
 
 
-def finished(runs: Sequence[Run], places: Places, begun: float) -> dict[Run, Result]:
-    """The runs that hold, those that the report has made among them."""
-    if not places.since:
+def finished(runs: Sequence[Run], places: Places, before: Collection[str], anew: bool) -> dict[Run, Result]:
+    """The runs that hold, those that the report has made among them unless all are to be made ``anew``."""
+    if not anew:
         manifest = read_manifest(places.folder)
         for run in runs:
-            if result_of(run, places.since, begun) is None:
-                take_over(run, manifest, places)
-    known = {run: result_of(run, places.since, begun) for run in runs}
+            if result_of(run, before) is None:
+                take_over(run, manifest, places, before)
+    known = {run: result_of(run, before) for run in runs}
     return {run: result for run, result in known.items() if result is not None}
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from lab_utils.handover import PROVENANCE
 from lab_utils.report import build, collect
 from lab_utils.report.execute import Children, Outcome, environment, run_notebook, threads_each
 from lab_utils.report.record import Data
-from lab_utils.report.request import Places, Request
+from lab_utils.report.request import Places, Request, new_token
 from lab_utils.seeds.runs import Result, Run, held, result_of, write_result
 from lab_utils.words import duration
 
@@ -87,7 +87,7 @@ def prepare_judges(runs: Sequence[Run], request: Request, places: Places) -> Non
     say(f"judges | {', '.join(wanted)}: from the cache, else trained now")
     given = [request.PROFILE, str(request.DATA_DIR or ""), request.FACES, request.SPLIT]
     command = [sys.executable, "-m", "lab_utils.training.judges", *given, *wanted]
-    asked = {"folder": str(log.parent.absolute()), "depends": "", "modules": {}, "since": places.since}
+    asked = {"folder": str(log.parent.absolute()), "depends": "", "modules": {}, "token": places.token}
     env = environment(request, threads_each(1), asked)
     with (
         open(log, "w", encoding="utf-8") as sink,
@@ -142,11 +142,14 @@ class Progress:
         return f"{done} of {self.total}, about {duration(left) if left < 60 else f'{left / 60:.0f} min'} left"
 
 
-def run_all(runs: Sequence[Run], request: Request, places: Places, data: Data, begun: float) -> dict[Run, Result]:
+def run_all(
+    runs: Sequence[Run], request: Request, places: Places, data: Data, before: Collection[str]
+) -> dict[Run, Result]:
     """Run each, in as many slots as there are, and return how they ended.
 
-    A run that another command is at is left to it, and its result taken at the end; if it gives none, it runs here. On
-    an interrupt those under way are ended, what is finished is kept, and KeyboardInterrupt is raised again.
+    A run that another command is at is left to it, and its result taken at the end; if it gives none, it runs here. A
+    result that was there ``before`` does not hold. On an interrupt those under way are ended, what is finished is kept,
+    and KeyboardInterrupt is raised again.
     """
     slots, children = slots_here(request.JOBS), Children()
     free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
@@ -160,7 +163,7 @@ def run_all(runs: Sequence[Run], request: Request, places: Places, data: Data, b
             with held(run) as mine:
                 if not mine:
                     return None
-                known = result_of(run, places.since, begun)
+                known = result_of(run, before)
                 if known or build.depended(run.name, run.depends, places, data).changed:
                     return known or made(
                         run, "failed", "what it depends on changed before it ran: run again", 0.0, None
@@ -236,6 +239,6 @@ def keep(run: Run, outcome: Outcome, slot: Slot, places: Places, data: Data) -> 
 def made(run: Run, status: str, reason: str, seconds: float, threads: int | None) -> Result:
     """The record of a run that ends now."""
     return Result(
-        depends=run.depends, status=status, reason=reason, seconds=round(seconds, 1), changes=run.changes,
-        seed=run.seed, threads=threads, finished=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        id=new_token(), depends=run.depends, status=status, reason=reason, seconds=round(seconds, 1),
+        changes=run.changes, seed=run.seed, threads=threads, finished=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )  # fmt: skip

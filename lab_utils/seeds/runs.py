@@ -7,24 +7,26 @@ another. It holds the executed notebook, metrics.json, run.json, which vouches f
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+from pydantic import Field
 
-from lab_utils.files import digest, lock, read_json, to_json, write_whole
+from lab_utils.files import digest, lock, read_json, sha256, to_json, write_whole
 from lab_utils.report import collect, depends
-from lab_utils.report.record import Data, Depends, Manifest, Record
-from lab_utils.report.request import Places
+from lab_utils.report.record import Data, Depends, Files, Manifest, Record, same
+from lab_utils.report.request import Places, new_token
 from lab_utils.seeds.request import Wanted
 
 
 class Result(Record):
     """What is kept of a run, in its ``run.json``."""
 
+    id: str  # of this result and no other
     depends: Depends
     status: str  # ok, failed, interrupted
     reason: str  # one line; empty if all is well
@@ -33,6 +35,7 @@ class Result(Record):
     seed: int
     threads: int | None  # that it computed with; None if it does not say
     finished: str
+    files: Files = Field(default_factory=dict)  # hashes of the notebook and of the metrics, by name
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,24 +93,30 @@ def held(run: Run) -> Iterator[bool]:
         yield lock(file, wait=False)
 
 
-def result_of(run: Run, since: float, begun: float) -> Result | None:
-    """How a run ended that need not be done again, else None.
-
-    One that ended well holds if it did so after ``since``. One that failed is tried again, unless it failed after this
-    command had ``begun``, in the hands of another one; both are seconds of the system's clock.
-    """
+def read_result(path: Path) -> Result | None:
+    """The record of a run; None if it is not there, or damaged: it can be made again."""
     try:
-        ended = run.record.stat().st_mtime
-        result = Result.model_validate(read_json(run.record))
-        measured = read_json(run.metrics)["metrics"].values()
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # not there, or damaged: it can be made again
-    if not all(isinstance(one, dict) for one in measured):
+        return Result.model_validate(read_json(path))
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
-    if result.depends != run.depends or not run.executed.is_file():
+
+
+def outdated(folder: Path, anew: bool) -> set[str]:
+    """Ids of the results that are there as a command begins and do not hold for it: failed ones, or all if ``anew``.
+
+    A run that fails from now on, in the hands of another command, is not tried again.
+    """
+    found = filter(None, map(read_result, folder.glob("runs/*/*/run.json")))
+    return {result.id for result in found if anew or result.status != "ok"}
+
+
+def result_of(run: Run, before: Collection[str]) -> Result | None:
+    """How a run ended that need not be done again, else None: with other dependencies, altered, or of ``before``."""
+    result = read_result(run.record)
+    if result is None or result.id in before or result.depends != run.depends:
         return None
-    holds = {"ok": ended >= since, "failed": ended >= begun}
-    return result if holds.get(result.status, False) else None
+    whole = all(same(path, result.files.get(path.name)) for path in (run.executed, run.metrics))
+    return result if whole and result.status in ("ok", "failed") else None
 
 
 def write_result(run: Run, notebook: NotebookNode, metrics: Mapping[str, Any], result: Result) -> None:
@@ -115,10 +124,11 @@ def write_result(run: Run, notebook: NotebookNode, metrics: Mapping[str, Any], r
     run.record.unlink(missing_ok=True)
     write_whole(run.executed, nbformat.writes(notebook) + "\n")
     write_whole(run.metrics, to_json(metrics))
+    result.files = {path.name: sha256(path) for path in (run.executed, run.metrics)}
     write_whole(run.record, to_json(result.model_dump(mode="json")))
 
 
-def take_over(run: Run, manifest: Manifest, places: Places) -> None:
+def take_over(run: Run, manifest: Manifest, places: Places, before: Collection[str]) -> None:
     """Keep the result of the report of this profile as this run's, if it depends on the very same and is unaltered."""
     known = manifest.notebooks.get(run.name)
     if known is None or known.status != "ok" or known.depends != run.depends:
@@ -133,9 +143,9 @@ def take_over(run: Run, manifest: Manifest, places: Places) -> None:
     lab = places.labs[run.name]
     metrics = collect.metrics_record(notebook, lab, known.profile, known.seed, known.status, known.data)
     result = Result(
-        depends=run.depends, status="ok", reason="", seconds=known.seconds, changes=run.changes, seed=run.seed,
-        threads=known.provenance.get("threads"), finished=known.finished,
+        id=new_token(), depends=run.depends, status="ok", reason="", seconds=known.seconds, changes=run.changes,
+        seed=run.seed, threads=known.provenance.get("threads"), finished=known.finished,
     )  # fmt: skip
     with held(run) as mine:
-        if mine and not result_of(run, 0.0, 0.0):
+        if mine and not result_of(run, before):
             write_result(run, notebook, metrics, result)

@@ -35,7 +35,7 @@ class Asked:
     folder: Path
     depends: str  # hash of what its run depends on beside its code
     modules: dict[str, str]  # hashes of the code of the package, by path
-    since: float  # nothing older is loaded, seconds of the system's clock
+    token: str = ""  # borne by what is written; only what bears it is loaded, or all if it is empty
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Checkpoint:
     path: Path
     key: str
     name: str
-    since: float
+    token: str  # of the command
 
 
 _every: int | None = None  # steps between two checkpoints, once a notebook has said so
@@ -68,10 +68,10 @@ def asked() -> Asked | None:
     return Asked(**wanted | {"folder": Path(wanted["folder"])})
 
 
-def made_before(path: Path) -> bool:
-    """Whether a file was made before the command that may load nothing older than itself."""
+def token() -> str:
+    """The mark that what this command makes bears, and what it loads must bear; empty if it loads anything."""
     wanted = asked()
-    return wanted is not None and path.stat().st_mtime < wanted.since
+    return wanted.token if wanted else ""
 
 
 def checkpoint_of(name: str, device: torch.device, steps: int) -> tuple[Checkpoint | None, int]:
@@ -97,7 +97,7 @@ def checkpoint_of(name: str, device: torch.device, steps: int) -> tuple[Checkpoi
         computed,
         steps,
     ]
-    return Checkpoint(path, digest(facts), name, wanted.since), _every
+    return Checkpoint(path, digest(facts), name, wanted.token), _every
 
 
 def executed_cells() -> list[str]:
@@ -118,6 +118,7 @@ def write(checkpoint: Checkpoint, content: Mapping[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(packed(content, tensors))
     known = {"key": checkpoint.key, "tree": tree, "sha256": fingerprint(checkpoint.key, tree, tensors)}
+    known["token"] = checkpoint.token
     try:
         write_whole(checkpoint.path, save(tensors, metadata=known))
     except OSError as error:
@@ -127,10 +128,10 @@ def write(checkpoint: Checkpoint, content: Mapping[str, Any]) -> None:
 def read(checkpoint: Checkpoint) -> Any | None:
     """What was kept under this key; None if nothing was. A file that was cut or altered is left aside, with a line."""
     try:
-        if checkpoint.path.stat().st_mtime < checkpoint.since:
-            return None
         with safe_open(checkpoint.path, "pt") as file:
             known = file.metadata()
+            if checkpoint.token not in ("", known["token"]):
+                return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
         if known["sha256"] == fingerprint(known["key"], known["tree"], tensors):
             return unpacked(json.loads(known["tree"]), tensors) if known["key"] == checkpoint.key else None

@@ -33,7 +33,7 @@ def made_once(path: Path, make: Callable[[], Kept]) -> tuple[Kept, bool]:
             return found, True
         tensors, text = make()
         made = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        known = json.dumps([text, checkpoint.fingerprint(path.name, text, made)])
+        known = json.dumps([text, checkpoint.fingerprint(path.name, text, made), checkpoint.token()])
         write_whole(path, save(made, metadata={"known": known}))  # under one name: several come in any order
     return (made, text), False
 
@@ -44,10 +44,10 @@ def read(path: Path) -> Kept | None:
     A file that was cut or altered is left aside, with a line: another judge would give other numbers, and no error.
     """
     try:
-        if checkpoint.made_before(path):
-            return None
         with safe_open(path, "pt") as file:
-            text, sha256 = json.loads(file.metadata()["known"])
+            text, sha256, token = json.loads(file.metadata()["known"])
+            if checkpoint.token() not in ("", token):
+                return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
         if sha256 == checkpoint.fingerprint(path.name, text, tensors):
             return tensors, text
