@@ -81,7 +81,7 @@ class Page:
     def faces(self, data_dir: str, choice: str) -> tuple[Faces, Faces]:
         """Training and test faces, as many and as large as the settings say; ``attributes`` names the columns.
 
-        LabError as for :func:`lab_utils.data.faces.load`.
+        LabError as for :func:`lab_utils.data.faces.load`, and if they are not those that the report found.
         """
         from lab_utils.data import faces
 
@@ -98,7 +98,10 @@ class Page:
 
     @clock.spend("data")
     def digits(self, data_dir: str, train_images: int, test_images: int) -> tuple[Digits, Digits]:
-        """The first so many training and test digits. LabError as for :func:`lab_utils.data.digits.load`."""
+        """The first so many training and test digits.
+
+        LabError as for :func:`lab_utils.data.digits.load`, and if they are not those that the report found.
+        """
         from lab_utils.data import digits
 
         loaded = digits.load(config.data_dir(data_dir), split=self.split)
@@ -108,6 +111,7 @@ class Page:
         return train, test
 
     def _loaded(self, kind: str, loaded: Any, described: dict[str, Any], train: Any, test: Any) -> None:
+        checkpoint.check_data(kind, described["sha256"])
         self.loaded[kind] = loaded, train, test
         self.data[kind] = described | {"train": len(train.images), "test": len(test.images)}
         self.note(**{kind: described["source"]})

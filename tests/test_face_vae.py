@@ -238,7 +238,7 @@ def test_what_was_made_before_a_command_that_trusts_nothing_is_made_again(tmp_pa
     path = tmp_path / "x"
     kept.made_once(path, saying("old"))
     os.utime(path, (time.time() + 86_400,) * 2)  # the clock was another
-    asked = checkpoint.Asked(tmp_path, "", {}, "a token")
+    asked = checkpoint.Asked(tmp_path, "", {}, token="a token")
     monkeypatch.setattr(checkpoint, "asked", lambda: asked)
     assert said(kept.made_once(path, saying("new"))) == ("new", False)
     assert said(kept.made_once(path, saying("newer"))) == ("new", True)

@@ -404,6 +404,16 @@ def test_a_notebook_whose_source_changed_while_it_ran_runs_again(project, text):
     assert lines(report(project)[1])["02"].startswith("holds")
 
 
+def test_a_notebook_is_told_of_which_data_it_must_be(project):
+    """As they are when it starts; a page compares them with what it loads."""
+    tells = "import json, os\nprint(json.loads(os.environ['LAB_CHECKPOINTS'])['data'])"
+    nbformat.write(toy("Second", PARAMETERS, (tells, "toy.2")), project / "notebooks/02_second.ipynb")
+    data(project)
+    code, said = report(project)
+    assert code == 0
+    assert "02 | {'digits': 'bbb'}" in said
+
+
 @pytest.mark.parametrize(
     "how",
     [

@@ -151,7 +151,7 @@ def test_a_judge_from_before_a_command_that_trusts_nothing_is_trained_again(judg
     judge("digits")
     (path,) = kept(tmp_path)
     os.utime(path, (time.time() + 86_400,) * 2)  # the clock was another
-    asked = checkpoint.Asked(tmp_path, "", {}, "a token")
+    asked = checkpoint.Asked(tmp_path, "", {}, token="a token")
     monkeypatch.setattr(checkpoint, "asked", lambda: asked)
     judge("digits")
     assert "from the cache" not in capsys.readouterr().out

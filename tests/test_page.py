@@ -18,6 +18,7 @@ from lab_utils.labs import LABS
 from lab_utils.labs.spec import Comparison, MissingValueError, Reading, Values, always
 from lab_utils.models.gan import Discriminator
 from lab_utils.page import Page, layer_in_words, layer_table
+from lab_utils.training import checkpoint
 from lab_utils.training.gan import Recipe
 
 
@@ -146,6 +147,21 @@ def test_faces_come_as_many_and_as_large_as_the_settings_say(shown, drawn):
 def test_faces_without_a_side_keep_theirs(shown, drawn, vae):
     assert vae.faces("", "avatars")[0].images.shape == (60, 3, 64, 64)  # no more than there are
     assert vae.data["faces"]["train"] == 60
+
+
+@pytest.mark.parametrize("found", [{}, {"faces": "ab"}, {"faces": "cd"}, {"digits": "cd"}])
+def test_data_are_those_that_the_report_found_or_nothing_is_trained_on_them(shown, drawn, vae, monkeypatch, found):
+    """Else what stands in for data that were away for a while would be kept, and hold, as if it were of these."""
+    asked = checkpoint.Asked(None, "", {}, found)
+    monkeypatch.setattr(checkpoint, "asked", lambda: asked)
+    if found.get("faces") == "cd":
+        with pytest.raises(LabError, match=r"^the faces are not those that the report found: .*; run again"):
+            vae.faces("", "auto")
+        assert not vae.data
+        assert not shown
+    else:
+        vae.faces("", "auto")
+        assert vae.data["faces"]["sha256"] == "ab"
 
 
 def test_digits_are_the_first_so_many(shown, monkeypatch):

@@ -125,10 +125,11 @@ def run_one(
 
 
 def checkpoints(name: str, now: Depends, places: Places) -> dict[str, Any]:
-    """What the trainings of a notebook are told of where they are kept and of what they depend on beside its code."""
+    """What a notebook is told of where its trainings are kept, and of what they depend on beside its code."""
     others = now.model_dump(include={"settings", "data", "packages", "device"})
     folder = str(places.checkpoints(name).absolute())
-    return {"folder": folder, "depends": digest(others), "modules": now.modules, "token": places.token}
+    told = {"modules": now.modules, "data": now.data, "token": places.token}
+    return {"folder": folder, "depends": digest(others)} | told
 
 
 # Records

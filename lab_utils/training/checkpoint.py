@@ -12,7 +12,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Asked:
     folder: Path
     depends: str  # hash of what its run depends on beside its code
     modules: dict[str, str]  # hashes of the code of the package, by path
+    data: dict[str, str] = field(default_factory=dict)  # hashes of what the report found, by kind
     token: str = ""  # borne by what is written; only what bears it is loaded, or all if it is empty
 
 
@@ -66,6 +67,16 @@ def asked() -> Asked | None:
         return None
     wanted = json.loads(text)
     return Asked(**wanted | {"folder": Path(wanted["folder"])})
+
+
+def check_data(kind: str, sha256: str) -> None:
+    """LabError if data are not those that the report found: trainings would be kept as if they were of these."""
+    wanted = asked()
+    if wanted and wanted.data.get(kind, sha256) != sha256:
+        raise LabError(
+            f"the {kind} are not those that the report found: they changed since, or the notebook names a folder of "
+            "its own; run again, with DATA_DIR=dir for such a folder"
+        )
 
 
 def token() -> str:
@@ -130,7 +141,7 @@ def read(checkpoint: Checkpoint) -> Any | None:
     try:
         with safe_open(checkpoint.path, "pt") as file:
             known = file.metadata()
-            if checkpoint.token not in ("", known["token"]):
+            if checkpoint.token not in ("", known.get("token")):
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
         if known["sha256"] == fingerprint(known["key"], known["tree"], tensors):
