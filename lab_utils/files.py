@@ -9,14 +9,51 @@ import json
 import os
 import re
 import secrets
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from lab_utils.config import LabError
+
 PART = re.compile(r"^\..+\.\d+$")  # the name of a file that is being written
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}  # how a file system says that it has none
+
+
+# What is in the place of a file or folder
+
+
+def kind_of(path: Path) -> str:
+    """What is at a path, in words; empty if there is nothing, or nothing that this one may see."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        broken = error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink()
+        return "a link that leads to nothing" if broken else ""
+    if stat.S_ISREG(mode):
+        return "a file"
+    return "a directory" if stat.S_ISDIR(mode) else "neither a file nor a directory"
+
+
+def must_be_file(path: Path) -> None:
+    """LabError if something else is in the place of a file. A pipe there would keep its reader waiting for ever."""
+    if (found := kind_of(path)) not in ("", "a file"):
+        raise LabError(f"{shown(path)} should be a file and is {found}: remove it and run again")
+
+
+def must_be_folder(folder: Path) -> None:
+    """LabError if something else is in the place of a folder, or of one above it."""
+    for above in (folder, *folder.parents):
+        found = kind_of(above)
+        if found not in ("", "a directory"):
+            raise LabError(f"{shown(above)} should be a directory and is {found}: remove it and run again")
+        if found:
+            return
+
+
+# Writing
 
 
 @contextlib.contextmanager
@@ -24,8 +61,11 @@ def whole(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write to: what was written is put in place in one step, or removed on an error.
 
     Its name is nobody else's, for two machines or containers may share a folder and have equal processes; and it is
-    held while it is written, by which :func:`remove_parts` knows it from one whose writer was killed.
+    held while it is written, by which :func:`remove_parts` knows it from one whose writer was killed. LabError if
+    something else than a file or a folder is in the place of one.
     """
+    must_be_file(path)
+    must_be_folder(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.randbelow(10**18):018}")
     with open(part, "xb") as file:
@@ -69,22 +109,32 @@ def write_whole(path: Path, content: bytes | str) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder, made if need be; wait, and say so, while another command holds it.
 
-    The system lets go of it when a process ends, however it ends, so no lock is ever left behind.
+    The system lets go of it when a process ends, however it ends, so no lock is ever left behind. LabError if
+    something else is in its place.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "ab") as file:
+    with lock_file(folder) as file:
         wait_for(file, f"another command is writing to {shown(folder)}")
         yield
+
+
+def lock_file(folder: Path) -> IO[bytes]:
+    """The open file by which a folder, made if need be, is held. LabError if something else is in its place."""
+    must_be_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    must_be_file(folder / ".lock")
+    return open(folder / ".lock", "ab")
 
 
 @contextlib.contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Be the only one to make what is kept at ``path``; wait, and say so, while another process makes it.
 
-    The lock is a file beside it, in a folder made if need be, which goes with its holder.
+    The lock is a file beside it, in a folder made if need be, which goes with its holder. LabError if something else
+    is in its place.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     mark = path.with_name(f".{path.stem}.lock")
+    must_be_file(mark)
     with contextlib.ExitStack() as stack:
         while True:
             file = stack.enter_context(open(mark, "ab"))
@@ -146,6 +196,8 @@ def digest(value: Any) -> str:
 
 
 def read_json(path: Path) -> Any:
+    """What a file says. ValueError or RecursionError if it is damaged, LabError if it is no file."""
+    must_be_file(path)
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -499,6 +499,61 @@ def test_one_that_is_held_is_not_taken(tmp_path):
         assert files.lock(second, wait=False)
 
 
+def linked_to_nothing(path):
+    path.symlink_to("nowhere/at/all")
+
+
+OTHERS = {
+    Path.mkdir: "a directory",
+    os.mkfifo: "neither a file nor a directory",
+    linked_to_nothing: "a link that leads",
+}
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: other.__name__)
+def test_what_is_no_file_in_the_place_of_one_is_a_line_that_says_so(tmp_path, other):
+    """And neither waited for, as a pipe would be, nor written to."""
+    for name in ("x", ".lock", ".judge.lock", "prepared-44136fa355b3678a.npy"):  # the key of no facts
+        other(tmp_path / name)
+    uses = {
+        "x": lambda: files.read_json(tmp_path / "x"),
+        "x ": lambda: files.write_whole(tmp_path / "x", "text"),
+        "x  ": lambda: kept.made_once(tmp_path / "x", bytes),
+        ".lock": lambda: files.locked(tmp_path).__enter__(),
+        ".judge.lock": lambda: kept.made_once(tmp_path / "judge.safetensors", bytes),
+        "prepared-44136fa355b3678a.npy": lambda: prepared.prepare("prepared", {}, [0], None, 8, tmp_path),
+    }
+    before = sorted(tmp_path.iterdir())
+    for name, use in uses.items():
+        with pytest.raises(
+            LabError, match=f"should be a file and is {OTHERS[other]}.*: remove it and run again"
+        ) as error:
+            use()
+        assert str(error.value).startswith(f"{tmp_path / name.strip()} ")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("other", [Path.touch, linked_to_nothing], ids=lambda other: other.__name__)
+def test_so_is_what_is_no_folder_in_the_place_of_one(tmp_path, other):
+    other(tmp_path / "reports")
+    for use in (
+        lambda: files.write_whole(tmp_path / "reports/quick/index.html", "text"),
+        lambda: files.locked(tmp_path / "reports/quick").__enter__(),
+    ):
+        with pytest.raises(
+            LabError, match=f"^{tmp_path / 'reports'} should be a directory and is a .*: remove it and run"
+        ):
+            use()
+
+
+def test_a_link_to_a_folder_or_file_is_as_good(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "reports").symlink_to(tmp_path / "elsewhere")
+    files.write_whole(tmp_path / "reports/quick/a", "1")
+    (tmp_path / "reports/quick/b").symlink_to(tmp_path / "reports/quick/a")
+    assert files.read_json(tmp_path / "reports/quick/b") == 1
+
+
 def test_images_are_prepared_where_room_cannot_be_taken_at_once(tmp_path, monkeypatch):
     import numpy as np
 

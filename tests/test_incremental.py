@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from test_report import FIGURE, METRICS, PARAMETERS, alive, wait_for
 
 from lab_utils import handover
-from lab_utils.config import ROOT
+from lab_utils.config import ROOT, LabError
 from lab_utils.files import held_if_free, locked
 from lab_utils.report import depends, request
 
@@ -467,6 +467,36 @@ def test_what_was_being_written_when_a_command_was_killed_is_removed_an_hour_lat
         True,
         *(True for _ in others),
     ]
+
+
+PLACES = (
+    "notebooks/02_second.ipynb figures/01_first/toy.1.png html/01_first.html index.html manifest.json .data.json .lock "
+    "seeds.json metrics/01_first.json logs/02_second.log"
+)
+
+
+@pytest.mark.parametrize("place", PLACES.split())
+@pytest.mark.parametrize("other", [Path.mkdir, os.mkfifo], ids=lambda other: other.__name__)
+def test_what_is_no_file_in_the_place_of_one_is_known_before_anything_runs(tmp_path, place, other):
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    other(path)
+    toys = dict.fromkeys(("01_first", "02_second"))
+    places = request.Places(tmp_path, tmp_path, toys, tmp_path)
+    with pytest.raises(LabError, match=f"^{path} should be a file and is .*: remove it and run again"):
+        places.check()
+
+
+def test_whatever_is_in_the_way_is_one_line_and_nothing_runs(project):
+    folder = project / "reports/quick"
+    shutil.rmtree(folder)
+    folder.symlink_to("nowhere")
+    link = "reports/quick should be a directory and is a link that leads to nothing"
+    assert report(project) == (2, f"error: {link}: remove it and run again\n")
+    folder.unlink()
+    (folder / "html/01_first.html").mkdir(parents=True)
+    page = "reports/quick/html/01_first.html should be a file and is a directory"
+    assert report(project) == (2, f"error: {page}: remove it and run again\n")
 
 
 DATA_JSON = ["", "[]", '{"digits": []}', '{"digits": {"traces": 1}}', "sha256", "described", "traces", "mnist"]

@@ -208,6 +208,21 @@ def test_what_does_not_hold_runs_again(seeds, ran, tmp_path, touch):
     assert stored(folder)[0]["metrics"]["a.loss"]["values"] == [0]
 
 
+@pytest.mark.parametrize("place", ["run.json", "metrics.json", "01_good.ipynb", "01_good.log", ".lock"])
+def test_what_is_no_file_in_the_place_of_one_is_known_before_anything_runs(seeds, ran, capsys, place):
+    _, folder = seeds("N=1")
+    (run,) = folder.glob("runs/01_good/*")
+    (run / place).unlink(missing_ok=True)
+    (run / place).mkdir()
+    ran.runs.clear()
+    capsys.readouterr()
+    assert seeds("N=1", "FORCE=1")[0] == 2
+    assert capsys.readouterr().err == (
+        f"error: {run / place} should be a file and is a directory: remove it and run again\n"
+    )
+    assert not ran.runs
+
+
 def test_checkpoints_lie_with_the_run_and_go_when_it_ended_well(seeds, ran):
     def keep():
         asked = json.loads(ran.envs[-1]["LAB_CHECKPOINTS"])

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from lab_utils import config
 from lab_utils.config import LabError
-from lab_utils.files import alone, whole
+from lab_utils.files import alone, must_be_file, whole
 from lab_utils.watch import watched
 
 Task = TypeVar("Task")
@@ -53,9 +53,9 @@ def prepare(
     Returns the images, uint8 N×3×size×size, mapped from the file (what is written to them stays in memory), and the
     SHA-256 of their bytes. Neither depends on the number of processes.
 
-    Raises LabError if the cache cannot be read or written, and the LabError of the first task (in their order)
-    that raised one. After any error or interrupt the cache is as it was. Of processes that want the same images at the
-    same time one paints them, and the others wait.
+    Raises LabError if the cache cannot be read or written, or something else is in the place of the file, and the
+    LabError of the first task (in their order) that raised one. After any error or interrupt the cache is as it was. Of
+    processes that want the same images at the same time one paints them, and the others wait.
     """
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     path = cache / f"{name}-{key}.npy"
@@ -92,6 +92,7 @@ def _verified(path: Path, shape: tuple[int, ...], again: bool = False) -> str | 
 
     It says so if they are not, unless that has been said and this is to look ``again``.
     """
+    must_be_file(path)
     if not path.exists():
         return None
     header = _header(shape)

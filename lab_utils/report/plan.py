@@ -29,6 +29,7 @@ def fetch(request: Request, places: Places) -> int:
 def run(request: Request, places: Places) -> int:
     """Bring the requested notebooks and everything about them up to date; the exit code."""
     depends.check_notebooks(request, places)
+    places.check()
     clear(places.folder, request.CACHE or config.CACHE)
     known = known_data(places.folder, looks(request, places.labs))
     data = load_data(request, places.labs) if known is None else known

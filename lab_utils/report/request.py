@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from lab_utils import config
 from lab_utils.config import LabError, directory, expanded, printable, resolve_profile
+from lab_utils.files import must_be_file, must_be_folder
 from lab_utils.labs.spec import Lab
 
 MAKE_ONLY = ("PY", "V", "VENV")  # make passes all it knows; these are its own
@@ -78,6 +79,22 @@ class Places:
     published: Path  # where the published sets lie
     token: str = ""  # of this command, which then loads only checkpoints and judges that bear it; "" loads all
 
+    def check(self) -> None:
+        """LabError if something else is in the place of a file or folder of the report: known before hours of work."""
+        names = "html", "notebooks", "metrics", "figures", "checkpoints", "logs", "runs"
+        folders = [self.folder, *(self.folder / name for name in names)]
+        names = "index.html", "explore.html", "marks.csv", "manifest.json", "seeds.json", ".data.json", ".lock"
+        files = [self.folder / name for name in names]
+        for name in self.labs:
+            files += [self.executed(name), self.metrics(name), self.page(name), self.log(name)]
+            for folder, kind in ((self.folder / "figures" / name, "*.png"), (self.checkpoints(name), "*.safetensors")):
+                folders.append(folder)
+                files += folder.glob(kind)
+        for folder in folders:
+            must_be_folder(folder)
+        for file in files:
+            must_be_file(file)
+
     def source(self, name: str) -> Path:
         """The notebook as it is written. LabError if it is not there."""
         path = self.notebooks / f"{name}.ipynb"
@@ -135,6 +152,8 @@ def exit_code(carry_out: Callable[[], int], reports: Path, interrupted: str) -> 
         at = error.filename or reports
         refused = error.errno in UNWRITABLE and Path(at).is_relative_to(reports)
         advice = "; write reports elsewhere with REPORTS=dir" if refused else ""
+        if isinstance(error, (IsADirectoryError, NotADirectoryError, FileExistsError)):
+            advice = "; remove what is in its place and run again"
         print(f"error: {one_line(f'{at}: {error.strerror or error}{advice}')}", file=sys.stderr)
         return 2
 

@@ -35,6 +35,7 @@ from lab_utils.spread import read_results
 def repeat(wanted: Wanted, places: Places) -> int:
     """Run what of the wanted is missing, write and print what the numbers are over seeds; the exit code."""
     request = wanted.request
+    places.check()
     before = outdated(places.folder, request.FORCE)
     read_results(places.folder)  # a damaged file must be found before hours of work
     seen = looks(request, places.labs)

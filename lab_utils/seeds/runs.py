@@ -16,7 +16,7 @@ import nbformat
 from nbformat import NotebookNode
 from pydantic import Field
 
-from lab_utils.files import digest, lock, read_json, sha256, to_json, write_whole
+from lab_utils.files import digest, lock, lock_file, must_be_file, read_json, sha256, to_json, write_whole
 from lab_utils.report import collect, depends
 from lab_utils.report.record import Data, Depends, Files, Manifest, Record, same
 from lab_utils.report.request import Places, new_token
@@ -88,8 +88,7 @@ def runs_of(wanted: Wanted, places: Places, data: Data) -> list[Run]:
 @contextlib.contextmanager
 def held(run: Run) -> Iterator[bool]:
     """Hold the folder of a run, made if need be; False if another command holds it."""
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with open(run.folder / ".lock", "ab") as file:
+    with lock_file(run.folder) as file:
         yield lock(file, wait=False)
 
 
@@ -111,7 +110,12 @@ def outdated(folder: Path, anew: bool) -> set[str]:
 
 
 def result_of(run: Run, before: Collection[str]) -> Result | None:
-    """How a run ended that need not be done again, else None: with other dependencies, altered, or of ``before``."""
+    """How a run ended that need not be done again, else None: with other dependencies, altered, or of ``before``.
+
+    LabError if something else is in the place of one of its files: before it runs, and not when it has.
+    """
+    for path in (run.record, run.executed, run.metrics, run.log):
+        must_be_file(path)
     result = read_result(run.record)
     if result is None or result.id in before or result.depends != run.depends:
         return None

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from lab_utils import sources
 from lab_utils.config import LabError
-from lab_utils.files import digest, say, write_whole
+from lab_utils.files import digest, must_be_file, say, write_whole
 from lab_utils.run import device_name, precision_for
 from lab_utils.watch import in_jupyter
 
@@ -137,7 +137,11 @@ def write(checkpoint: Checkpoint, content: Mapping[str, Any]) -> None:
 
 
 def read(checkpoint: Checkpoint) -> Any | None:
-    """What was kept under this key; None if nothing was. A file that was cut or altered is left aside, with a line."""
+    """What was kept under this key; None if nothing was. A file that was cut or altered is left aside, with a line.
+
+    LabError if it is no file.
+    """
+    must_be_file(checkpoint.path)
     try:
         with safe_open(checkpoint.path, "pt") as file:
             known = file.metadata()

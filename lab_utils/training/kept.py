@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lab_utils.config import LabError
-from lab_utils.files import alone, say, write_whole
+from lab_utils.files import alone, must_be_file, say, write_whole
 from lab_utils.training import checkpoint
 
 Kept = tuple[Mapping[str, Tensor], str]  # a model's tensors by name, and a text beside them
@@ -19,7 +19,8 @@ Kept = tuple[Mapping[str, Tensor], str]  # a model's tensors by name, and a text
 def made_once(path: Path, make: Callable[[], Kept]) -> tuple[Kept, bool]:
     """What is kept at ``path``, and whether it was there: ``make()`` gives it if not, and it is written.
 
-    Processes that want the same one at the same time wait for the first. LabError if the folder cannot be written to.
+    Processes that want the same one at the same time wait for the first. LabError if the folder cannot be written to,
+    or something else than a file is at ``path``.
     """
     if found := read(path):
         return found, True
@@ -43,6 +44,7 @@ def read(path: Path) -> Kept | None:
 
     A file that was cut or altered is left aside, with a line: another judge would give other numbers, and no error.
     """
+    must_be_file(path)
     try:
         with safe_open(path, "pt") as file:
             text, sha256, token = json.loads(file.metadata()["known"])
