@@ -1,7 +1,12 @@
-"""What is seen while something takes its time: a bar and a renewed picture where a person watches, else lines."""
+"""What is seen while something takes its time: a bar and a renewed picture where a person watches, else lines.
+
+And whether the one who waits for it is still there.
+"""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 
 from tqdm import tqdm
@@ -19,6 +24,16 @@ def in_jupyter() -> bool:
 def watched() -> bool:
     """Whether anybody does: in JupyterLab, or at a terminal."""
     return sys.stderr.isatty() or in_jupyter()
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went: the pipe to this one then closes."""
+
+    def follow() -> None:
+        os.read(0, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def in_words(row: Mapping[str, float]) -> str:

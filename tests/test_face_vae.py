@@ -209,7 +209,7 @@ def test_what_is_there_is_not_made_again(tmp_path):
     assert torch.equal(tensors["weight"], saying("")()[0]["weight"])
 
 
-def test_two_that_want_the_same_make_it_once(tmp_path):
+def test_two_that_want_the_same_make_it_once_and_the_second_says_that_it_waits(tmp_path, capsys):
     made, found = [], []
 
     def make():
@@ -224,6 +224,8 @@ def test_two_that_want_the_same_make_it_once(tmp_path):
         one.join()
     assert made == [1]
     assert sorted(found) == [("x", False), ("x", True)]
+    assert capsys.readouterr().out == "waiting: another process is making x\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_what_failed_is_made_by_the_next(tmp_path):

@@ -1036,7 +1036,7 @@ def test_what_a_training_depends_on_beside_its_code_is_handed_to_it(lab):
 
 
 def test_lines_on_checkpoints_are_told_and_not_kept(lab, capsys):
-    lines = "print('goes on: gan at step 4 of 8\\ngan: step 8/8\\nleft aside: the checkpoint of x')"
+    lines = "print('goes on: gan at step 4 of 8\\ngan: step 8/8\\nleft aside: the checkpoint of x\\nwaiting: y')"
     _, folder = lab("NB=1", n01_good=notebook(PARAMETERS, (lines,), ("print('goes on: all of it')",)))
     assert "01 | goes on: gan at step 4 of 8\n" in capsys.readouterr().out
     executed = nbformat.read(folder / "notebooks/01_good.ipynb", as_version=4)

@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from scipy import stats
 from test_report import PARAMETERS, TOYS, alive, notebook, wait_for
 
-from lab_utils import handover
+from lab_utils import files, handover
 from lab_utils.config import ROOT, LabError
 from lab_utils.data import digits, faces
 from lab_utils.report.__main__ import main as report
@@ -239,6 +239,20 @@ def test_checkpoints_lie_with_the_run_and_go_when_it_ended_well(seeds, ran):
     assert not folders[0].exists()
 
 
+def test_what_a_command_that_was_killed_left_of_a_run_that_holds_goes(seeds, ran):
+    _, folder = seeds("N=1")
+    (run,) = folder.glob("runs/01_good/*")
+    for name in ("checkpoints", ".work-ab"):
+        (run / name / "01_good").mkdir(parents=True)
+    with open(run / ".lock", "ab") as file:
+        assert files.lock(file)  # as one that makes it anew does
+        assert seeds("N=1")[0] == 0
+    assert (run / "checkpoints").exists()
+    assert seeds("N=1")[0] == 0
+    assert len(ran.runs) == 1
+    assert not [path for path in run.iterdir() if path.is_dir()]
+
+
 def test_what_a_run_depends_on_must_not_change_meanwhile(seeds, ran, tmp_path, capsys):
     file = tmp_path / "notebooks/01_good.ipynb"
     ran.meanwhile = lambda: nbformat.write(notebook(PARAMETERS, ("2",)), file)
@@ -390,10 +404,11 @@ def test_judges_are_prepared_once_before_any_run(seeds, ran, monkeypatch, capsys
     commands, codes = [], [0, 0, 3]
 
     class Child:
-        def __init__(self, command, stdout, env, **_):
+        def __init__(self, command, stdin, env, **_):
             assert not ran.runs
+            assert stdin == subprocess.PIPE  # with which it ends when this process does
+            self.stdout = ["waiting: another\n", "judge: step 1\n", "error: the digits are cut short\n"]
             commands.append((command, json.loads(env["LAB_CHECKPOINTS"])["token"]))
-            stdout.write("judge: step 1\nerror: the digits are cut short\n")
 
         def __enter__(self):
             return self
@@ -418,7 +433,10 @@ def test_judges_are_prepared_once_before_any_run(seeds, ran, monkeypatch, capsys
     ran.runs.clear()
     capsys.readouterr()
     assert seeds("N=3", "FACES=avatars")[0] == 2
-    assert capsys.readouterr().err.startswith("error: no judge: the digits are cut short (log: ")
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: no judge: the digits are cut short (log: ")
+    assert "judges | waiting: another\n" in printed.out
+    assert "step 1" not in printed.out
     assert not ran.runs
 
 
@@ -447,6 +465,13 @@ def test_the_process_that_makes_judges_asks_for_those_of_a_page(monkeypatch, cap
     monkeypatch.setattr(digits, "load", load)
     assert judges.main("smoke", "", "auto", "test", "digits:28") == 2
     assert capsys.readouterr().err == "error: no digits\n"
+
+
+def test_the_process_that_makes_judges_ends_with_the_command_that_wants_them():
+    command = [sys.executable, "-m", "lab_utils.training.judges", "smoke", "", "avatars", "test", "faces:64"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
+        child.stdin.close()
+        assert child.wait(timeout=120) == -signal.SIGTERM
 
 
 def test_of_the_lines_of_a_notebook_only_those_on_checkpoints_are_shown(seeds, ran, capsys):

@@ -27,6 +27,7 @@ from lab_utils import config
 from lab_utils.config import ROOT
 from lab_utils.handover import SPENT
 from lab_utils.report.request import Request
+from lab_utils.watch import end_with_parent
 
 CELL_TIMEOUT = 3600  # seconds; a cell that takes longer hangs
 START_TIMEOUT = 600  # seconds; a kernel imports from a network drive, or from a disk that others use
@@ -268,18 +269,12 @@ def one_line(text: str) -> str:
     return lines[0][:300] if lines else "no message"
 
 
-def end_with_parent() -> None:
-    """End when the report that started this process is gone, however it went: its pipe then closes."""
-    os.read(0, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def execute(source: str, target: str, parameters: str, cell_timeout: str) -> int:
     """The process: run the notebook, leave what went wrong outside of a cell beside ``target``."""
     import papermill  # here, so that the report itself does not wait for it
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # raising makes nbclient shut its kernel down
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         run_cells(Path(source), Path(target), json.loads(parameters), int(cell_timeout))
     except KeyboardInterrupt:

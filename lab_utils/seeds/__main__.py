@@ -28,7 +28,7 @@ from lab_utils.report.request import Places, exit_code, places_of
 from lab_utils.seeds.pool import prepare_judges, run_all
 from lab_utils.seeds.request import Wanted, parse
 from lab_utils.seeds.results import add_results, aligned, over_seeds, seeds_in_words, table
-from lab_utils.seeds.runs import Result, Run, held, outdated, result_of, runs_of, take_over
+from lab_utils.seeds.runs import Result, Run, held, outdated, result_of, runs_of, take_over, tidy
 from lab_utils.spread import read_results
 
 
@@ -65,7 +65,11 @@ def finished(runs: Sequence[Run], places: Places, before: Collection[str], anew:
             if result_of(run, before) is None:
                 take_over(run, manifest, places, before)
     known = {run: result_of(run, before) for run in runs}
-    return {run: result for run, result in known.items() if result is not None}
+    found = {run: result for run, result in known.items() if result is not None}
+    for run, result in found.items():
+        if result.status == "ok":
+            tidy(run)
+    return found
 
 
 def states(runs: Sequence[Run], results: Mapping[Run, Result]) -> str:

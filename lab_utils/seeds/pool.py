@@ -18,7 +18,7 @@ import joblib
 
 from lab_utils import config
 from lab_utils.config import ROOT, LabError
-from lab_utils.files import say, shown
+from lab_utils.files import must_be_file, say, shown
 from lab_utils.handover import PROVENANCE
 from lab_utils.report import build, collect
 from lab_utils.report.execute import Children, Outcome, environment, run_notebook, threads_each
@@ -84,6 +84,7 @@ def prepare_judges(runs: Sequence[Run], request: Request, places: Places) -> Non
         return
     log = places.folder / "runs" / "judges.log"
     log.parent.mkdir(parents=True, exist_ok=True)
+    must_be_file(log)
     say(f"judges | {', '.join(wanted)}: from the cache, else trained now")
     given = [request.PROFILE, str(request.DATA_DIR or ""), request.FACES, request.SPLIT]
     command = [sys.executable, "-m", "lab_utils.training.judges", *given, *wanted]
@@ -91,10 +92,18 @@ def prepare_judges(runs: Sequence[Run], request: Request, places: Places) -> Non
     env = environment(request, threads_each(1), asked)
     with (
         open(log, "w", encoding="utf-8") as sink,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, cwd=ROOT, env=env) as child,
-    ):
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, cwd=ROOT, env=env, text=True,
+            encoding="utf-8", errors="replace",
+        ) as child,
+    ):  # fmt: skip
         try:
-            code = child.wait()
+            for line in child.stdout:
+                sink.write(line)
+                sink.flush()
+                if line.startswith("waiting: "):  # all others are in the log
+                    say(f"judges | {line.rstrip()}")
+            code = child.wait()  # before its input is closed, which would end it
         except BaseException:  # an interrupt
             child.terminate()
             raise
@@ -232,7 +241,7 @@ def keep(run: Run, outcome: Outcome, slot: Slot, places: Places, data: Data) -> 
     if status != "interrupted":  # else what an earlier command made stays, and the checkpoints of this one
         write_result(run, outcome.notebook, metrics, result)
     if status == "ok":
-        shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
     return result
 
 

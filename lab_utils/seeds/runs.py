@@ -7,6 +7,7 @@ another. It holds the executed notebook, metrics.json, run.json, which vouches f
 import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,6 +68,10 @@ class Run:
         return self.folder / "run.json"
 
     @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
     def log(self) -> Path:
         return self.folder / f"{self.name}.log"
 
@@ -121,6 +126,14 @@ def result_of(run: Run, before: Collection[str]) -> Result | None:
         return None
     whole = all(same(path, result.files.get(path.name)) for path in (run.executed, run.metrics))
     return result if whole and result.status in ("ok", "failed") else None
+
+
+def tidy(run: Run) -> None:
+    """Remove what only a run under way needs: a command that was killed as it ended may have left it."""
+    if left := [path for path in (run.checkpoints, *run.folder.glob(".work-*")) if path.exists()]:
+        with held(run) as mine:  # else another command makes it anew
+            for path in left if mine else ():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def write_result(run: Run, notebook: NotebookNode, metrics: Mapping[str, Any], result: Result) -> None:

@@ -26,6 +26,7 @@ from lab_utils.metrics.fidelity import as_bytes, fcd
 from lab_utils.run import Run, device_name, start
 from lab_utils.training.classifier import DIGITS, FACES, train_classifier
 from lab_utils.training.kept import Kept, made_once
+from lab_utils.watch import end_with_parent
 
 SEED = 0  # whatever the seed of a run
 THREADS = 2  # likewise: another number of threads would round otherwise
@@ -161,4 +162,5 @@ def main(profile: str, data_dir: str, choice: str, split: str, *wanted: str) -> 
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main(*sys.argv[1:]))
