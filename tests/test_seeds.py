@@ -331,7 +331,7 @@ def test_a_run_that_failed_meanwhile_for_another_command_is_not_tried_again(seed
     failed = json.loads(record.read_text())
     asked = SimpleNamespace(
         record=record, executed=record.parent / "01_good.ipynb", metrics=record.parent / "metrics.json",
-        depends=Depends.model_validate(failed["depends"]),
+        log=record.parent / "01_good.log", depends=Depends.model_validate(failed["depends"]),
     )  # fmt: skip
     assert runs.result_of(asked, before) is None
     record.write_text(json.dumps(failed | {"id": "of another command"}))
