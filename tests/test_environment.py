@@ -234,6 +234,14 @@ def test_no_commit_without_git(repository, monkeypatch, tmp_path):
     assert depends.git_state(repository) == "there is no command git"
 
 
+def test_no_commit_from_a_git_that_hangs(repository, monkeypatch, tmp_path):
+    (tmp_path / "git").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(depends, "GIT_TIMEOUT", 0.2)
+    assert depends.git_state(repository) == "git did not answer in 0.2 seconds"
+
+
 def test_a_hook_of_another_repository_does_not_mislead(repository, tmp_path, monkeypatch):
     before = depends.git_state(repository)
     (tmp_path / "other").mkdir()

@@ -26,6 +26,7 @@ LOCK = "requirements.lock"
 PICTURE = re.compile(r"""(?:!\[[^\]]*\]\(\s*<?|\bsrc\s*=\s*["']?)([^)>\s"']+)""")  # an address of one, in Markdown
 # Variables by which a command that git itself started, such as a hook, is told of another repository.
 GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
+GIT_TIMEOUT = 30  # seconds; a git that takes longer waits for something, and a report needs none
 NAMED = 3  # changes of one kind that a reason names
 
 
@@ -163,16 +164,22 @@ def git_state(root: Path = ROOT) -> Git | str:
         return "there is no command git"
     except subprocess.CalledProcessError as error:
         return git_trouble(error.stderr, root)
+    except subprocess.TimeoutExpired:
+        return f"git did not answer in {GIT_TIMEOUT} seconds"
     except OSError as error:
         return f"git cannot be run: {error.strerror}"
     return Git(commit=commit, dirty=dirty)
 
 
 def git(root: Path, *command: str) -> str:
-    """What git answers about the repository that ``root`` is in. CalledProcessError, OSError if it does not."""
+    """What git answers about the repository that ``root`` is in.
+
+    CalledProcessError, OSError if it does not, TimeoutExpired if not in time.
+    """
     env = {name: value for name, value in os.environ.items() if name not in GIT_VARIABLES}
     env |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}  # in English, and without a write to a checkout that only reads
-    done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, check=True, env=env)
+    asked = ["git", "-C", str(root), *command]
+    done = subprocess.run(asked, capture_output=True, check=True, env=env, timeout=GIT_TIMEOUT)
     return os.fsdecode(done.stdout)
 
 
