@@ -21,6 +21,9 @@ from lab_utils.config import ROOT, LabError
 PACKAGE = "lab_utils"
 # Compared by value and not by text: a lab's settings are a part of what a run depends on, its words are not.
 BY_VALUE = f"{PACKAGE}.labs"
+MAGICS = ("run_line_magic", "run_cell_magic")  # what IPython makes of % and %%
+RUNNING = ("time", "timeit", "prun", "capture")  # the magics whose text is code of the notebook
+OPTIONS = re.compile(r"^(\s*--?[\w-]+(\s+\d+)?(\s+|$))+")  # of a magic, before the code
 
 
 def closure(code: Iterable[str], root: Path = ROOT) -> dict[str, str]:
@@ -81,23 +84,60 @@ def imports(text: str, modules: Iterable[str]) -> Iterator[str]:
     could import anything.
     """
     known = set(modules)
-    tree = parsed(text) or parsed(re.sub(r"(?m)^\s*[%!].*$", "", text))  # without the lines that are for IPython
-    if tree is None:
-        yield from known
-        return
+    for piece in pieces(text):
+        tree = parsed(piece)
+        if tree is None:
+            yield from known
+            return
+        yield from (name for name in _named(tree) if name in known)
+
+
+def _named(tree: ast.Module) -> Iterator[str]:
+    """What the imports in some code name: modules, and what could be one."""
     for node in ast.walk(tree):
-        names = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        yield from (name for name in names if name in known)
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The code of a cell as Python is given it by IPython, then what its magics run, each as text; it may be no Python.
+
+    What shows only when it runs (``exec``, ``%run``) is not among it.
+    """
+    waiting = [text]
+    while waiting:
+        piece = waiting.pop()
+        if parsed(piece) is None:
+            piece = _as_python(piece)
+        yield piece
+        waiting += [code for node in ast.walk(parsed(piece) or ast.Module()) for code in _run_by(node)]
+
+
+def _as_python(text: str) -> str:
+    """A cell without what Python does not know: magics and commands become calls, and an indent of all lines goes."""
+    from IPython.core.inputtransformer2 import TransformerManager  # here, for it takes long to import and is rare
+
+    try:
+        return TransformerManager().transform_cell(text)
+    except (SyntaxError, RuntimeError):  # the kernel cannot read it either
+        return text
+
+
+def _run_by(node: ast.AST) -> list[str]:
+    """The code that a call to a magic runs among the names of the notebook; nothing if the node is none."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr not in MAGICS:
+        return []
+    texts = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    return [OPTIONS.sub("", one) for one in texts[1:]] if texts and texts[0] in RUNNING else []
 
 
 def parsed(text: str) -> ast.Module | None:
+    """The tree of some code; None if it is no Python, or deeper than Python reads."""
     try:
         return ast.parse(text)
-    except SyntaxError:
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 

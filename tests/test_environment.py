@@ -53,6 +53,20 @@ def test_the_notebooks_of_the_course_run_as_asked(name):
     [
         "def f():\n    SEED = 3\n    return SEED",
         "%matplotlib inline\nprint(SEED)",
+        "!SEED=3 make\nfiles = !ls\nprint?",
+        "%time print(SEED)",
+        "%timeit -n 10 -r 3 print(SEED)",
+        "%%capture SEEN\n%%time\nprint(SEED)",
+        "%env SEED=3",
+        "%%bash\nSEED=3",
+        "%%time\nthis is no Python",
+        "get_ipython().run_line_magic()",
+        "def f(SEED):\n    SEED += 1",
+        "def f(a, a):\n    pass",
+        "class A:\n    SEED = 3",
+        "(lambda: (SEED := 3))()",
+        "SEED = 3\n\0",
+        f"SEED = {'-' * 10_000}1",
         "PROFILES = [PROFILE]; other = dict(SEED=3)",
         "this is no Python",
         "",
@@ -87,6 +101,39 @@ def test_a_notebook_that_would_not_run_as_asked_is_refused(tmp_path, cells, says
         check(saved(tmp_path / "a.ipynb", *cells), GIVEN)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "x = !ls\nSEED = 3",
+        "print?\nSEED = 3",
+        "  SEED = 3",
+        ">>> SEED = 3",
+        "%time SEED = 3",
+        "x = %time SEED = 3",
+        "%prun -l 5 -q SEED = 3",
+        "if True:\n    %time SEED = 3",
+        "%time for SEED in (3,): pass",
+        "%%time\nSEED = 3",
+        "%%capture out\n%%time\nSEED = 3",
+        "%%capture --no-stderr\n%time SEED = 3",
+        "def f():\n    global SEED\n    SEED = 3\nf()",
+        "class A:\n    def f(self):\n        global SEED\n        import os as SEED",
+        "class A:\n    global SEED\n    SEED = 3",
+        "[SEED := 3 for _ in (1,)]",
+        "(SEED := 3)",
+        "with open('x') as SEED: pass",
+        "async with a as SEED: pass",
+        "await f()\nSEED = 3",
+        "def SEED(): pass",
+        "match 3:\n    case SEED: pass",
+        "del SEED",
+    ],
+)
+def test_a_parameter_is_set_in_whatever_way_it_is_written(tmp_path, cell):
+    with pytest.raises(LabError, match="cell 3 sets SEED, in place of what is asked for: remove that line"):
+        check(saved(tmp_path / "a.ipynb", (PARAMETERS, "parameters"), (cell,)), GIVEN)
 
 
 def test_so_is_one_whose_tag_stands_on_text(tmp_path):

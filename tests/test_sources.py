@@ -64,6 +64,12 @@ def rewrite(root, name, text):
         ("def f():\n    from lab_utils import losses", {"__init__.py", "losses.py"}),
         ("if False:\n    import lab_utils.losses", {"__init__.py", "losses.py"}),
         ("%matplotlib inline\n!ls\nfrom lab_utils import losses", {"__init__.py", "losses.py"}),
+        ("x = !ls\nfrom lab_utils import losses", {"__init__.py", "losses.py"}),
+        ("  from lab_utils import losses", {"__init__.py", "losses.py"}),
+        ("%time from lab_utils import losses", {"__init__.py", "losses.py"}),
+        ("%%capture out\n%%time\nfrom lab_utils import losses", {"__init__.py", "losses.py"}),
+        ("%timeit -n 10 -r 3 import lab_utils.losses", {"__init__.py", "losses.py"}),
+        ("%%bash\nfrom lab_utils import losses", set()),
         ("from lab_utils import run", {"__init__.py", "run.py", "config.py"}),
     ],
 )

@@ -1,9 +1,8 @@
 """The notebooks as they are written: read, and refused before anything runs if they would not run as asked."""
 
 import ast
-import re
 import symtable
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ TAG = "parameters"
 LARGEST = 100_000_000  # bytes of a notebook, which is text
 ALWAYS = ("PROFILE", "SEED")  # what every cell of parameters sets
 KINDS = ("code", "markdown", "raw")
-MAGIC = re.compile(r"(?m)^\s*[%!].*$")  # a line that is for IPython
 CONFLICT = ("<<<<<<<", "=======", ">>>>>>>")  # how git marks two versions of a line
 ADVICE = "open it in JupyterLab and save it, or take it from git again"
 
@@ -134,9 +132,19 @@ def literals(text: str) -> set[str] | None:
 
 
 def set_in(text: str) -> set[str]:
-    """The names that a cell sets or imports, functions' own apart; none if it is no Python."""
-    text = MAGIC.sub("", text)
-    if not sources.parsed(text):
-        return set()
-    table = symtable.symtable(text, "cell", "exec")
-    return {one.get_name() for one in table.get_symbols() if one.is_assigned() or one.is_imported()}
+    """The names that a cell sets or imports, functions' own apart; none if it is no Python, for then it fails."""
+    return {name for piece in sources.pieces(text) for name in set_by(piece)}
+
+
+def set_by(code: str) -> Iterator[str]:
+    """The same for code as Python is given it; a name that a function declares global is the notebook's."""
+    try:
+        tables = [symtable.symtable(code, "cell", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    top = tables[0]
+    for table in tables:  # which grows
+        tables += table.get_children()
+        for one in table.get_symbols():
+            if (one.is_assigned() or one.is_imported()) and (table is top or one.is_declared_global()):
+                yield one.get_name()
