@@ -423,6 +423,45 @@ def test_threads_that_are_given_win(monkeypatch, given, threads):
     assert execute.environment(parse(["PROFILE=smoke"], LABS), 2, {})["OMP_NUM_THREADS"] == threads
 
 
+# What libraries are told by their environment, and what a kernel would then compute with: threads, instructions, TF32.
+TOLD = {
+    "MKL_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "MKL_DYNAMIC": "TRUE",
+    "OMP_THREAD_LIMIT": "1", "OMP_DYNAMIC": "TRUE", "GOMP_CPU_AFFINITY": "0", "KMP_DETERMINISTIC_REDUCTION": "1",
+    "ATEN_CPU_CAPABILITY": "default", "DNNL_MAX_CPU_ISA": "SSE41", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+    "OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "1", "NPY_DISABLE_CPU_FEATURES": "AVX2",
+    "NVIDIA_TF32_OVERRIDE": "1", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1", "CUBLAS_WORKSPACE_CONFIG": ":0:0",
+    "TORCHINDUCTOR_MAX_AUTOTUNE": "1", "PYTORCH_JIT": "0", "SKLEARN_WORKING_MEMORY": "1",
+}  # fmt: skip
+OF_A_MACHINE = {
+    "OMP_NUM_THREADS": "2", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "CUDA_VISIBLE_DEVICES": "0", "CUDA_HOME": "/c",
+    "LD_LIBRARY_PATH": "/x", "HOME": "/h", "PATH": "/p", "TMPDIR": "/t", "https_proxy": "http://p", "LANG": "C",
+    "SSL_CERT_FILE": "/s", "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True", "KMP_DUPLICATE_LIB_OK": "TRUE",
+    "TORCH_HOME": "/h", "LOKY_MAX_CPU_COUNT": "2", "XDG_CACHE_HOME": "/c", "MINE": "1",
+}  # fmt: skip
+
+
+def test_of_what_libraries_are_told_only_the_number_of_threads_reaches_kernels(monkeypatch):
+    for name, value in (TOLD | OF_A_MACHINE).items():
+        monkeypatch.setenv(name, value)
+    env = execute.environment(parse(["PROFILE=smoke", "NB=01"], LABS), 4, {})
+    assert not TOLD.keys() & env.keys()
+    assert {name: env.get(name) for name in OF_A_MACHINE} == OF_A_MACHINE
+
+
+def test_a_kernel_computes_the_same_whatever_they_are_told(monkeypatch):
+    code = "import torch; print(torch.get_num_threads(), torch.backends.cpu.get_cpu_capability())"
+
+    def computes_with(env):
+        return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    plain = execute.environment(parse(["PROFILE=smoke"], LABS), None, {})
+    for name in ("MKL_NUM_THREADS", "ATEN_CPU_CAPABILITY"):
+        monkeypatch.setenv(name, TOLD[name])
+    told = execute.environment(parse(["PROFILE=smoke"], LABS), None, {})
+    assert computes_with(told) == computes_with(plain)
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="control groups are of Linux")
 @pytest.mark.parametrize(
     ("files_of", "cores"),

@@ -39,6 +39,17 @@ INJECTED = "injected-parameters"  # on the cell that papermill adds after the on
 # What else Python and matplotlib are told by their environment is a person's own, and could change what a page shows.
 PYTHON = {f"PYTHON{name}" for name in ("HOME", "PATH", "DONTWRITEBYTECODE", "PYCACHEPREFIX", "NOUSERSITE", "USERBASE")}
 PERSONAL = ("MPLBACKEND", "MATPLOTLIBRC", "DATA_DIR")
+# How names begin of variables by which the libraries that compute are told to round otherwise, to take other code or
+# another number of threads. No record holds them, so a report that was made with them would seem to hold without.
+ARITHMETIC = (
+    "ATEN_", "BLIS_", "CUBLAS", "CUDNN_", "DISABLE_ADDMM_", "DNNL_", "FBGEMM_", "GOMP_", "GOTO_", "INDUCTOR_", "KMP_",
+    "LIBOMP_", "MKL_", "MKLDNN_", "NPY_", "NUMEXPR_", "NUMPY_", "NVIDIA_TF32_", "OMP_", "ONEDNN_", "OPENBLAS_",
+    "PYTORCH_", "SCIPY_", "SKLEARN_", "TORCH", "TRITON_", "VECLIB_", "XNNPACK_",
+)  # fmt: skip
+# Of these, what a person says of a machine: how many threads, two copies of OpenMP, how memory is taken, where it lies.
+OF_MACHINES = {
+    "OMP_NUM_THREADS", "KMP_DUPLICATE_LIB_OK", "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "TORCH_HOME",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,11 +123,11 @@ def run_notebook(
 def environment(request: Request, threads: int | None, checkpoints: Mapping[str, Any]) -> dict[str, str]:
     """What the process and its kernel see: this package first, no window, UTF-8, no settings of the person.
 
+    Of all that tells libraries how to compute, only ``OMP_NUM_THREADS`` counts, and what the Makefile says of memory.
     It computes with so many ``threads``, unless the environment already says how many; None leaves that to torch.
     ``checkpoints`` is what :class:`lab_utils.training.checkpoint.Asked` holds.
     """
-    env = {name: value for name, value in os.environ.items() if name in PYTHON or not name.startswith("PYTHON")}
-    env = {name: value for name, value in env.items() if name not in PERSONAL}
+    env = {name: value for name, value in os.environ.items() if reaches(name)}
     env["LAB_CHECKPOINTS"] = json.dumps(checkpoints)
     if request.DATA_DIR:  # not a parameter: a page that others read is no place for a path of this machine
         env["DATA_DIR"] = str(request.DATA_DIR)
@@ -133,6 +144,13 @@ def environment(request: Request, threads: int | None, checkpoints: Mapping[str,
     env["LAB_DEVICE"] = "cuda" if config.gpu_present() else "cpu"
     env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger's remark on frozen modules
     return env
+
+
+def reaches(name: str) -> bool:
+    """Whether a variable of the person's environment is one that a notebook of a report may see."""
+    if name.startswith("PYTHON"):
+        return name in PYTHON
+    return name in OF_MACHINES or not (name in PERSONAL or name.startswith(ARITHMETIC))
 
 
 def threads_each(jobs: int) -> int | None:
