@@ -367,9 +367,15 @@ def a_notebook(**changes) -> bytes:
 
 
 def a_cell(**changes) -> bytes:
-    """The same with other values of its cell of parameters."""
+    """The same with other values of its cell of parameters, which was not run."""
     cell = json.loads(a_notebook())["cells"][1] | changes
-    return a_notebook(cells=[{name: value for name, value in cell.items() if value is not None}])
+    wanted = {name: value for name, value in cell.items() if value is not None or name == "execution_count"}
+    return a_notebook(cells=[wanted])
+
+
+def nested(levels: int) -> dict:
+    """Objects in one another."""
+    return {"a": nested(levels - 1)} if levels else {}
 
 
 def huge(path: Path) -> None:
@@ -402,9 +408,23 @@ NOTEBOOKS = {
     "format 5": (a_notebook(nbformat=5), "its format is 5, not 4"),
     "format in words": (a_notebook(nbformat="four"), "its format is four"),
     "no format": (a_notebook(nbformat=None), "is not a notebook that can run"),
+    "format with a point": (a_notebook(nbformat=4.0), "it has nbformat that should be a valid integer"),
+    "format of true": (a_notebook(nbformat=True), "its format is True, not 4"),
+    "minor format below 0": (a_notebook(nbformat_minor=-1), "it has nbformat_minor that should be"),
+    "minor format of true": (a_notebook(nbformat_minor=True), "it has nbformat_minor that should be"),
     "no minor format": (a_notebook(nbformat_minor=None), "is not a notebook that can run"),
     "no metadata": (a_notebook(metadata=None), "is not a notebook that can run"),
     "metadata in a list": (a_notebook(metadata=[]), "is not a notebook that can run"),
+    "metadata of papermill": (a_notebook(metadata={"papermill": 3}), "it has metadata.papermill that should be"),
+    "kernel of a number": (a_notebook(metadata={"kernelspec": 3}), "it has metadata.kernelspec that should be"),
+    "kernel without a name": (a_notebook(metadata={"kernelspec": {}}), "it has no metadata.kernelspec.name"),
+    "language without a name": (a_notebook(metadata={"language_info": {}}), "it has no metadata.language_info.name"),
+    "kernel named by a number": (a_notebook(metadata={"kernelspec": {"name": 3}}), "metadata.kernelspec.name that"),
+    "language of a text": (a_notebook(metadata={"language_info": "python"}), "it has metadata.language_info that"),
+    "title of a number": (a_notebook(metadata={"title": 3}), "it has metadata.title that should be"),
+    "metadata 900 deep": (a_notebook(metadata=nested(900)), "JSON that not every program reads (recursion limit"),
+    "half a letter in metadata": (a_notebook(metadata={"a": "\ud800"}), "JSON that not every program reads"),
+    "half a letter in a name": (a_notebook(metadata={"\ud800": 1}), "JSON that not every program reads"),
     "no cells": (a_notebook(cells=None), "is not a notebook that can run"),
     "cells of an object": (a_notebook(cells={}), "is not a notebook that can run"),
     "cells of a text": (a_notebook(cells="x"), "is not a notebook that can run"),
@@ -417,6 +437,23 @@ NOTEBOOKS = {
     "source of numbers": (a_cell(source=[1]), "is not a notebook that can run"),
     "cell without metadata": (a_cell(metadata=None), "is not a notebook that can run"),
     "metadata of a text": (a_cell(metadata="x"), "is not a notebook that can run"),
+    "half a letter in code": (a_cell(source="SEED = '\ud800'"), "JSON that not every program reads"),
+    "half a letter in words": (a_cell(cell_type="markdown", source=["# \udfff"]), "JSON that not every program reads"),
+    "attachments of a number": (a_cell(attachments=3), "its cell 1 has attachments that should be an object"),
+    "attachment of a text": (a_cell(attachments={"a.png": "x"}), "its cell 1 has attachments.a.png that should be"),
+    "name of a number": (a_cell(metadata={"name": 3}), "its cell 1 has metadata.name that should be"),
+    "cell's metadata of papermill": (a_cell(metadata={"papermill": 3}), "its cell 1 has metadata.papermill that"),
+    "cell's metadata of Jupyter": (a_cell(metadata={"jupyter": []}), "its cell 1 has metadata.jupyter that should be"),
+    "scrolled in words": (a_cell(metadata={"scrolled": "yes"}), "its cell 1 has metadata.scrolled"),
+    "tag with a comma": (a_cell(metadata={"tags": ["a,b"]}), "its cell 1 has metadata.tags.0 that should match"),
+    "tag twice": (a_cell(metadata={"tags": ["a", "a"]}), "its cell 1 has metadata.tags that should name each once"),
+    "id with a space": (a_cell(id="a b"), "its cell 1 has id that should match"),
+    "id of 65 letters": (a_cell(id="a" * 65), "its cell 1 has id that should match"),
+    "count below 0": (a_cell(execution_count=-1), "its cell 1 has execution_count that should be"),
+    "times of a cell": (a_cell(metadata={"execution": 3}), "its cell 1 has metadata.execution that should be"),
+    "count in words": (a_cell(execution_count="one"), "its cell 1 has execution_count that should be"),
+    "output of no kind": (a_cell(outputs=[{}]), "its cell 1 has no outputs.0.output_type"),
+    "output of another kind": (a_cell(outputs=[{"output_type": "pyout"}]), "its cell 1 has outputs.0.output_type that"),
     "outputs of a text": (a_cell(outputs="x"), "is not a notebook that can run"),
     "outputs of null": (a_cell(outputs=[None]), "is not a notebook that can run"),
     "id of a list": (a_cell(id=[]), "is not a notebook that can run"),

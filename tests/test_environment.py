@@ -166,17 +166,20 @@ BROKEN = {
     "it holds a JSON NoneType": b"null",
     "its format is 3, not 4": b'{"nbformat": 3, "worksheets": []}',
     "its format is not stated, not 4": b"{}",
-    "it holds no list of cells": b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}',
+    "it has no cells": b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}',
     "marks of a merge": b'{\n<<<<<<< HEAD\n "cells": [],\n=======\n "cells": [1],\n>>>>>>> theirs\n "nbformat": 4\n}',
     "it is not UTF-8": '{"nbformat": 4, "cells": ["Größe"]}'.encode("latin-1"),
     "it is not UTF-8 ": CELLS.encode("utf-16"),
     "its cell 1 is none of code": (CELLS % "3").encode(),
     "its cell 1 has no metadata": (CELLS % '{"cell_type": "code"}').encode(),
-    "its cell 1 has tags that are": (
+    "its cell 1 has metadata.tags that should be a valid array": (
         CELLS % '{"cell_type": "raw", "metadata": {"tags": "parameters"}, "source": ""}'
     ).encode(),
-    "its cell 1 has no source": (CELLS % '{"cell_type": "raw", "metadata": {}, "source": null}').encode(),
-    "its cell 1 has no list of outputs": (CELLS % '{"cell_type": "code", "metadata": {}, "source": ""}').encode(),
+    "its cell 1 has source that should be": (CELLS % '{"cell_type": "raw", "metadata": {}, "source": null}').encode(),
+    "its cell 1 has no outputs": (CELLS % '{"cell_type": "code", "metadata": {}, "source": ""}').encode(),
+    "its cell 1 has no execution_count": (
+        CELLS % '{"cell_type": "code", "metadata": {}, "source": "", "outputs": []}'
+    ).encode(),
 }
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from lab_utils.config import ROOT, LabError
 from lab_utils.labs import LABS
-from lab_utils.report import depends, request, written
+from lab_utils.report import depends, html, request, written
+from lab_utils.report.pages import Head
 from lab_utils.report.request import one_line
 from lab_utils.seeds import request as seeds
 
@@ -19,6 +20,24 @@ from hypothesis import strategies as st
 
 REAL = json.loads((ROOT / "notebooks/01_vae.ipynb").read_text())
 REAL["cells"] = REAL["cells"][:3]
+PICTURE = {"image/png": "aa==", "text/plain": ["a", "b"]}
+# The same with what other programs write beside it.
+RICH = REAL | {
+    "metadata": REAL["metadata"] | {"title": "VAE", "authors": [{"name": "Ada"}], "papermill": {"parameters": {}}},
+    "cells": [
+        REAL["cells"][0] | {"attachments": {"a.png": PICTURE}, "metadata": {"name": "one", "jupyter": {}}},
+        *REAL["cells"][1:],
+        {
+            "cell_type": "code", "id": "out", "source": "1", "execution_count": 1,
+            "metadata": {"collapsed": True, "execution": {"iopub.status.idle": "now"}, "papermill": {}},
+            "outputs": [
+                {"output_type": "execute_result", "data": PICTURE, "metadata": {}, "execution_count": 1},
+                {"output_type": "stream", "name": "stdout", "text": ["a\n", "b"]},
+                {"output_type": "error", "ename": "E", "evalue": "e", "traceback": ["a"]},
+            ],
+        },
+    ],
+}  # fmt: skip
 
 # What may stand anywhere in JSON, and words as a person types them, or a program gone wrong.
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -57,17 +76,21 @@ def refused_in_one_line(error: LabError) -> None:
     said.encode()
 
 
-@given(place=st.sampled_from(places(REAL)), other=ANYTHING)
+@given(place=st.sampled_from(places(RICH)), other=ANYTHING)
 def test_a_notebook_of_any_shape(tmp_path, place, other):
     path = tmp_path / "any.ipynb"  # all examples write this one file, each anew
-    path.write_text(json.dumps(mutated(REAL, place, other)))
+    path.write_text(json.dumps(mutated(RICH, place, other)))
     try:
         written.check(path, ())
     except LabError as error:
         refused_in_one_line(error)
     else:  # what is accepted can be read by what runs it
-        assert nbformat.read(path, as_version=4).cells
+        read = nbformat.read(path, as_version=4)
+        assert read.cells
         assert depends.prose(path)
+        for cell in read.cells:  # papermill takes outputs out before it runs anything
+            cell.update({"outputs": [], "execution_count": None} if cell.cell_type == "code" else {})
+        assert html.render(read, Head("Toy", []), set())
 
 
 @given(content=st.binary(max_size=40) | st.text(max_size=40).map(str.encode) | ANYTHING.map(json.dumps).map(str.encode))

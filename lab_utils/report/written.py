@@ -1,10 +1,13 @@
 """The notebooks as they are written: read, and refused before anything runs if they would not run as asked."""
 
 import ast
+import re
 import symtable
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from lab_utils import sources
 from lab_utils.config import LabError
@@ -13,11 +16,85 @@ from lab_utils.files import read_json, shown
 TAG = "parameters"
 LARGEST = 100_000_000  # bytes of a notebook, which is text
 ALWAYS = ("PROFILE", "SEED")  # what every cell of parameters sets
-KINDS = ("code", "markdown", "raw")
 CONFLICT = ("<<<<<<<", "=======", ">>>>>>>")  # how git marks two versions of a line
+SUBJECT = re.compile("^(Input|String|Value error,|Invalid JSON:) ")  # how pydantic begins to say what is wrong
 ADVICE = "open it in JupyterLab and save it, or take it from git again"
 
 Cell = tuple[str, list[str], str]  # kind, tags and text
+
+# What a notebook holds, as far as what runs it and what makes its page insist on it; anything else may stand beside it.
+# nbformat's schema says the same, and takes longer to import than it takes to find that a report holds.
+
+
+def each_once(tags: list[str]) -> list[str]:
+    """ValueError if a tag is there twice."""
+    if len(set(tags)) < len(tags):
+        raise ValueError("should name each once")
+    return tags
+
+
+Text = str | list[str]  # whole or by lines
+ALTERNATIVES = ("str", "list[str]")  # as pydantic names those of a text
+Tags = Annotated[list[Annotated[str, Field(pattern="^[^,]+$")]], AfterValidator(each_once)]
+
+
+class CellMetadata(BaseModel):
+    tags: Tags = []
+    name: str = Field("a", pattern="^.+$")
+    format: str = ""
+    collapsed: bool = False
+    scrolled: bool | Literal["auto"] = False
+    jupyter: dict[str, Any] = {}
+    papermill: dict[str, Any] = {}
+    execution: dict[str, str] = {}
+
+
+class TextCell(BaseModel):
+    cell_type: Literal["markdown", "raw"]
+    id: str = Field("a", pattern="^[a-zA-Z0-9_-]{1,64}$")
+    metadata: CellMetadata
+    source: Text
+    attachments: dict[str, dict[str, Text]] = {}  # by name and format
+
+
+class Output(BaseModel):
+    output_type: Literal["execute_result", "display_data", "stream", "error"]
+    data: dict[str, Any] = {}
+    text: Text = ""
+
+
+class CodeCell(TextCell):
+    cell_type: Literal["code"]
+    outputs: list[Output]
+    execution_count: int | None = Field(ge=0)
+
+
+class Kernel(BaseModel):
+    name: str
+    display_name: str
+
+
+class Language(BaseModel):
+    name: str
+    codemirror_mode: str | dict[str, Any] = ""
+    file_extension: str = ""
+    mimetype: str = ""
+    pygments_lexer: str = ""
+
+
+class Metadata(BaseModel):
+    kernelspec: Kernel = Kernel(name="", display_name="")
+    language_info: Language = Language(name="")
+    title: str = ""
+    authors: list[Any] = []
+    papermill: dict[str, Any] = {}
+
+
+class Notebook(BaseModel):
+    nbformat: int = Field(ge=4, le=4)
+    nbformat_minor: int = Field(ge=0)
+    metadata: Metadata
+    cells: list[Annotated[CodeCell | TextCell, Field(discriminator="cell_type")]]
 
 
 def cells(source: Path) -> list[Cell]:
@@ -34,14 +111,25 @@ def cells(source: Path) -> list[Cell]:
         raise broken(source, f"it holds a JSON {type(written).__name__}")
     if written.get("nbformat") != 4:
         raise broken(source, f"its format is {written.get('nbformat', 'not stated')}, not 4")
-    if not isinstance(written.get("nbformat_minor"), int) or not isinstance(written.get("metadata"), dict):
-        raise broken(source, "it lacks its minor format or its metadata")
-    if not isinstance(written.get("cells"), list):
-        raise broken(source, "it holds no list of cells")
-    for number, cell in enumerate(written["cells"], start=1):
-        if trouble := trouble_in(cell):
-            raise broken(source, f"its cell {number} {trouble}")
-    return [(cell["cell_type"], cell["metadata"].get("tags", []), text_of(cell)) for cell in written["cells"]]
+    try:  # from its text, for half a letter and levels without an end, which Python reads, cannot be written or shown
+        notebook = Notebook.model_validate_json(source.read_bytes(), strict=True)
+    except ValidationError as error:
+        raise broken(source, in_words(error)) from None
+    return [(cell.cell_type, cell.metadata.tags, "".join(cell.source)) for cell in notebook.cells]
+
+
+def in_words(error: ValidationError) -> str:
+    """The first thing that is wrong with a notebook, and where."""
+    first = error.errors(include_url=False)[0]
+    whose, at, says = "it", first["loc"], SUBJECT.sub("", first["msg"])
+    if first["type"] == "json_invalid":
+        return f"it is JSON that not every program reads ({says})"
+    if at[0] == "cells" and len(at) > 1:
+        whose, at = f"its cell {at[1] + 1}", at[3:]  # without the kind of the cell
+    if not at:
+        return f"{whose} is none of code, markdown, raw"
+    what = ".".join(str(part) for part in at if part not in ALTERNATIVES)
+    return f"{whose} has no {what}" if first["type"] == "missing" else f"{whose} has {what} that {says}"
 
 
 def broken(source: Path, why: str) -> LabError:
@@ -56,28 +144,6 @@ def what_it_is(source: Path) -> str:
     if any(line.startswith(CONFLICT) for line in text.splitlines()):
         return "it holds marks of a merge that git could not finish"
     return "it is not JSON"
-
-
-def trouble_in(cell: Any) -> str:
-    """What makes a cell none, in words; empty if nothing does."""
-    if not isinstance(cell, dict) or cell.get("cell_type") not in KINDS:
-        return f"is none of {', '.join(KINDS)}"
-    if not isinstance(cell.get("metadata"), dict):
-        return "has no metadata"
-    tags, text = cell["metadata"].get("tags", []), cell.get("source")
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        return "has tags that are no list of words"
-    if not isinstance(text, str) and not (isinstance(text, list) and all(isinstance(line, str) for line in text)):
-        return "has no source"
-    if not isinstance(cell.get("id", ""), str):
-        return "has an id that is no text"
-    outputs = cell.get("outputs", None if cell["cell_type"] == "code" else [])
-    lists = isinstance(outputs, list) and all(isinstance(one, dict) for one in outputs)
-    return "" if lists else "has no list of outputs"
-
-
-def text_of(cell: Mapping[str, Any]) -> str:
-    return "".join(cell["source"])
 
 
 # Parameters
