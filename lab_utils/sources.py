@@ -56,13 +56,20 @@ def by_value(module: str) -> bool:
 
 @functools.lru_cache(maxsize=4)
 def import_graph(root: Path, _newest: int) -> grimp.ImportGraph:
-    """Who imports whom in the package, as :mod:`grimp` reads it from the text."""
+    """Who imports whom in the package, as :mod:`grimp` reads it from the text.
+
+    LabError if a file is not Python, or if the system does not let grimp work: it may start no thread.
+    """
     with contextlib.nullcontext() if root == ROOT else _imported_from(root):
         try:
             return grimp.build_graph(PACKAGE, cache_dir=None)
         except grimp.exceptions.SourceSyntaxError as error:
             path = Path(error.filename).relative_to(root)
             raise LabError(f"{path}, line {error.lineno}: this is not Python: {error.text.strip()!r}") from None
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # of Rust, which is no Exception and cannot be imported
+                raise
+            raise LabError(f"the imports of the package cannot be read: {error}") from None
 
 
 @contextlib.contextmanager

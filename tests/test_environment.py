@@ -15,11 +15,11 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from lab_utils import files
+from lab_utils import files, sources
 from lab_utils.config import ROOT, LabError
 from lab_utils.data import prepared
 from lab_utils.labs import LABS
-from lab_utils.report import depends, execute, lab, request
+from lab_utils.report import depends, execute, lab, limits, request
 from lab_utils.report.__main__ import main
 from lab_utils.report.kernel import START, Manager
 from lab_utils.report.record import Git
@@ -510,6 +510,76 @@ class SimpleNamespaceFile:
 
     def read(self):
         return self.text
+
+
+# What the system allows
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "says"),
+    [
+        (
+            "RLIMIT_NOFILE",
+            64,
+            "the system allows 64, and a notebook needs 128 files open at once: allow more with ulimit",
+        ),
+        ("RLIMIT_AS", 200_000_000, "the system allows 200,000,000, and a notebook needs a gigabyte of addresses"),
+    ],
+)
+@pytest.mark.parametrize("command", [main, seeds])
+def test_a_limit_under_which_no_notebook_runs_is_one_line(tmp_path, monkeypatch, capsys, command, name, allowed, says):
+    real = limits.resource.getrlimit
+    number = getattr(limits.resource, name)
+    monkeypatch.setattr(limits.resource, "getrlimit", lambda kind: (allowed,) * 2 if kind == number else real(kind))
+    assert command((["run"] if command is main else []) + ["PROFILE=quick"], *toy_labs(tmp_path)) == 2
+    one_line(capsys.readouterr(), says)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_so_is_one_that_leaves_too_few_threads(tmp_path, monkeypatch, capsys):
+    real, running = limits.threading.Thread.start, []
+
+    def start(thread):
+        if len(running) == 3:
+            raise RuntimeError("can't start new thread")
+        running.append(thread)
+        real(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(limits.threading.Thread, "start", start)
+        assert main(["run", "PROFILE=quick"], *toy_labs(tmp_path)) == 2
+    one_line(capsys.readouterr(), "lets this user start 3 more threads, and a notebook needs 40: end other programs")
+    assert not any(thread.is_alive() for thread in running)
+
+
+def test_where_there_are_no_limits_none_are_looked_at(monkeypatch):
+    limits.check()
+    monkeypatch.setattr(limits, "resource", None)
+    limits.check()
+
+
+def test_imports_that_cannot_be_read_for_want_of_threads_are_one_line(tmp_path, monkeypatch):
+    class PanicException(BaseException):  # as Rust calls it
+        pass
+
+    def panics(*_, **__):
+        raise PanicException("The global thread pool has not been initialized.")
+
+    monkeypatch.setattr(sources.grimp, "build_graph", panics)
+    with pytest.raises(LabError, match="the imports of the package cannot be read: The global thread pool"):
+        sources.import_graph.__wrapped__(ROOT, 0)
+
+
+def test_what_a_process_says_last_is_its_reason_if_it_leaves_no_other(tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text("OSError: before\nzmq.error.ZMQError: Too many open files\n\n----\nException encountered at 3\n\n")
+    said = "the process ended with status 1 (zmq.error.ZMQError: Too many open files)"
+    assert execute.process_reason(tmp_path / "a.ipynb", 1, log) == said
+    (tmp_path / "a.error").write_text("OSError: other")
+    assert execute.process_reason(tmp_path / "a.ipynb", 1, log) == "OSError: other"
+    log.write_text("nothing\n")
+    (tmp_path / "a.error").unlink()
+    assert execute.process_reason(tmp_path / "a.ipynb", 1, log) == "the process ended with status 1"
 
 
 # Where things are written

@@ -18,6 +18,7 @@ from lab_utils.data.traces import traces
 from lab_utils.files import digest, read_json, sha256, to_json, write_whole
 from lab_utils.labs.spec import Lab
 from lab_utils.pictures import local_picture
+from lab_utils.report import limits
 from lab_utils.report.record import Data, Depends, Environment, Git, Run
 from lab_utils.report.request import Places, Request
 from lab_utils.report.written import cells, check
@@ -49,7 +50,8 @@ def parameters(request: Request, lab: Lab) -> dict[str, Any]:
 
 
 def check_notebooks(request: Request, places: Places) -> None:
-    """LabError if a notebook that is asked for is not there, is broken, or would not run as asked."""
+    """LabError if a notebook that is asked for is not there, is broken, would not run as asked, or could not run."""
+    limits.check()
     for name in request.NB:
         check(places.source(name), parameters(request, places.labs[name]))
 

@@ -6,6 +6,7 @@ and, below it, the kernel.
 
 import json
 import os
+import re
 import signal
 import site
 import subprocess
@@ -36,6 +37,7 @@ STOP_TIMEOUT = 15  # seconds that papermill is given to shut its kernel down
 RESUMED = ("goes on: ", "left aside: ", "not kept: ", "waiting: ")
 MARKER = "papermill-error-cell-tag"  # on cells that papermill adds to say that something failed
 INJECTED = "injected-parameters"  # on the cell that papermill adds after the one tagged `parameters`
+ERROR = re.compile(r"[\w.]*(Error|Exception)(:|$)")  # how the last line of a traceback begins
 # What else Python and matplotlib are told by their environment is a person's own, and could change what a page shows.
 PYTHON = {f"PYTHON{name}" for name in ("HOME", "PATH", "DONTWRITEBYTECODE", "PYCACHEPREFIX", "NOUSERSITE", "USERBASE")}
 PERSONAL = ("MPLBACKEND", "MATPLOTLIBRC", "DATA_DIR")
@@ -117,7 +119,7 @@ def run_notebook(
             tell(last_state(line.rstrip("\n")))
         child.wait()  # before its input is closed, which would end it
         children.running.discard(child)
-    return outcome_of(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set())
+    return outcome_of(source, target, child.returncode, time.monotonic() - begun, children.stopping.is_set(), log)
 
 
 def environment(request: Request, threads: int | None, checkpoints: Mapping[str, Any]) -> dict[str, str]:
@@ -170,7 +172,9 @@ def last_state(line: str) -> str:
     return line.rstrip("\r").rsplit("\r", 1)[-1]
 
 
-def outcome_of(source: Path, target: Path, code: int, seconds: float, stopped: bool) -> Outcome:
+def outcome_of(
+    source: Path, target: Path, code: int, seconds: float, stopped: bool, log: Path | None = None
+) -> Outcome:
     """How a run ended, from the process's exit status and the outputs, not from papermill's metadata.
 
     papermill marks every cell as completed when the kernel is killed.
@@ -195,17 +199,19 @@ def outcome_of(source: Path, target: Path, code: int, seconds: float, stopped: b
         reason = one_line(error.evalue if mine else f"{error.ename}: {error.evalue}".removesuffix(": "))
         return ended("failed", reason, failed, mine)
     if code != 0:
-        return ended("failed", process_reason(target, code), reached)
+        return ended("failed", process_reason(target, code, log), reached)
     if unfinished is not None:
         return ended("failed", "this cell has not run", unfinished)
     return ended("ok", "", None)
 
 
-def process_reason(target: Path, code: int) -> str:
+def process_reason(target: Path, code: int, log: Path | None = None) -> str:
+    """Why a process ended that says so itself, in a note beside ``target``, or in the last error of its ``log``."""
     if code < 0:
         return f"the process was killed by {signal.Signals(-code).name}"
-    note = target.with_suffix(".error")
-    reason = note.read_text(encoding="utf-8") if note.exists() else f"the process ended with status {code}"
+    note, said = target.with_suffix(".error"), last_error(log) if log else ""
+    ended = f"the process ended with status {code}" + (f" ({said})" if said else "")
+    reason = note.read_text(encoding="utf-8") if note.exists() else ended
     if reason.startswith("NoStart"):
         return f"the kernel did not start, tried twice ({reason.removeprefix('NoStart: ')})"
     if reason.startswith("DeadKernelError"):
@@ -213,6 +219,12 @@ def process_reason(target: Path, code: int) -> str:
     if reason.startswith("CellTimeoutError"):
         return f"this cell had not ended after {CELL_TIMEOUT:,} s"
     return reason
+
+
+def last_error(log: Path) -> str:
+    """The last line of a log that names an error; empty if none does."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line[:300] for line in reversed(lines) if ERROR.match(line)), "")
 
 
 def take_spent(notebook: NotebookNode, seconds: float) -> dict[str, float]:
