@@ -570,6 +570,16 @@ def test_imports_that_cannot_be_read_for_want_of_threads_are_one_line(tmp_path, 
         sources.import_graph.__wrapped__(ROOT, 0)
 
 
+def test_a_folder_whose_name_is_no_text_is_one_line(monkeypatch, capsys):
+    folder = Path(os.fsdecode(b"/tmp/\xff\xfe"))
+    with pytest.raises(LabError, match="this is no name in UTF-8; move the project to a folder that has one"):
+        limits.check_folder(folder)
+    monkeypatch.setattr(limits.check_folder, "__defaults__", (folder,))
+    for arguments in (["run"], ["data"], ["lab"], ["compare", "A=x", "B=y"]):
+        assert main(arguments) == 2
+        one_line(capsys.readouterr(), r"/tmp/\udcff\udcfe: this is no name in UTF-8")
+
+
 def test_what_a_process_says_last_is_its_reason_if_it_leaves_no_other(tmp_path):
     log = tmp_path / "a.log"
     log.write_text("OSError: before\nzmq.error.ZMQError: Too many open files\n\n----\nException encountered at 3\n\n")

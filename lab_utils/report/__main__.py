@@ -35,6 +35,7 @@ from lab_utils.labs import LABS
 from lab_utils.labs.spec import Lab
 from lab_utils.report.command import begin
 from lab_utils.report.compare import compare
+from lab_utils.report.limits import check_folder
 from lab_utils.report.plan import fetch, run
 from lab_utils.report.publish import publish
 from lab_utils.report.request import exit_code, parse, path_of, places_of, taken
@@ -58,6 +59,7 @@ def main(
         command = arguments[0]
         if command not in (*COMMANDS, *OTHERS):
             raise LabError(f"there is no command {command!r}; there are {', '.join((*COMMANDS, *OTHERS))}")
+        check_folder()
         if command == "lab":
             from lab_utils.report.lab import lab  # with what starts notebooks, which no other command imports at once
 
