@@ -431,7 +431,7 @@ TOLD = {
     "MKL_NUM_THREADS": "1", "MKL_CBWR": "COMPATIBLE", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "MKL_DYNAMIC": "TRUE",
     "OMP_THREAD_LIMIT": "1", "OMP_DYNAMIC": "TRUE", "GOMP_CPU_AFFINITY": "0", "KMP_DETERMINISTIC_REDUCTION": "1",
     "ATEN_CPU_CAPABILITY": "default", "DNNL_MAX_CPU_ISA": "SSE41", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
-    "OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "1", "NPY_DISABLE_CPU_FEATURES": "AVX2",
+    "OPENBLAS_NUM_THREADS": "1", "NPY_DISABLE_CPU_FEATURES": "AVX2",
     "NVIDIA_TF32_OVERRIDE": "1", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1", "CUBLAS_WORKSPACE_CONFIG": ":0:0",
     "TORCHINDUCTOR_MAX_AUTOTUNE": "1", "PYTORCH_JIT": "0", "SKLEARN_WORKING_MEMORY": "1",
 }  # fmt: skip
@@ -439,11 +439,12 @@ OF_A_MACHINE = {
     "OMP_NUM_THREADS": "2", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "CUDA_VISIBLE_DEVICES": "0", "CUDA_HOME": "/c",
     "LD_LIBRARY_PATH": "/x", "HOME": "/h", "PATH": "/p", "TMPDIR": "/t", "https_proxy": "http://p", "LANG": "C",
     "SSL_CERT_FILE": "/s", "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True", "KMP_DUPLICATE_LIB_OK": "TRUE",
-    "TORCH_HOME": "/h", "LOKY_MAX_CPU_COUNT": "2", "XDG_CACHE_HOME": "/c", "MINE": "1",
+    "TORCH_HOME": "/h", "OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512",
+    "LOKY_MAX_CPU_COUNT": "2", "XDG_CACHE_HOME": "/c", "MINE": "1",
 }  # fmt: skip
 
 
-def test_of_what_libraries_are_told_only_the_number_of_threads_reaches_kernels(monkeypatch):
+def test_of_what_libraries_are_told_only_what_is_said_of_the_machine_reaches_kernels(monkeypatch):
     for name, value in (TOLD | OF_A_MACHINE).items():
         monkeypatch.setenv(name, value)
     env = execute.environment(parse(["PROFILE=smoke", "NB=01"], LABS), 4, {})

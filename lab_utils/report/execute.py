@@ -48,9 +48,11 @@ ARITHMETIC = (
     "LIBOMP_", "MKL_", "MKLDNN_", "NPY_", "NUMEXPR_", "NUMPY_", "NVIDIA_TF32_", "OMP_", "ONEDNN_", "OPENBLAS_",
     "PYTORCH_", "SCIPY_", "SKLEARN_", "TORCH", "TRITON_", "VECLIB_", "XNNPACK_",
 )  # fmt: skip
-# Of these, what a person says of a machine: how many threads, two copies of OpenMP, how memory is taken, where it lies.
+# Of these, what is said of a machine: how many threads, two copies of OpenMP, how memory is taken, where it lies, and
+# which processor OpenBLAS has before it where it cannot tell, as on some virtual ones.
 OF_MACHINES = {
     "OMP_NUM_THREADS", "KMP_DUPLICATE_LIB_OK", "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "TORCH_HOME",
+    "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE",
 }  # fmt: skip
 
 
@@ -125,7 +127,7 @@ def run_notebook(
 def environment(request: Request, threads: int | None, checkpoints: Mapping[str, Any]) -> dict[str, str]:
     """What the process and its kernel see: this package first, no window, UTF-8, no settings of the person.
 
-    Of all that tells libraries how to compute, only ``OMP_NUM_THREADS`` counts, and what the Makefile says of memory.
+    Of all that tells libraries how to compute, only what is said of the machine counts, as ``OMP_NUM_THREADS``.
     It computes with so many ``threads``, unless the environment already says how many; None leaves that to torch.
     ``checkpoints`` is what :class:`lab_utils.training.checkpoint.Asked` holds.
     """
