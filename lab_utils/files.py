@@ -62,7 +62,7 @@ def whole(path: Path) -> Iterator[Path]:
 
     Its name is nobody else's, for two machines or containers may share a folder and have equal processes; and it is
     held while it is written, by which :func:`remove_parts` knows it from one whose writer was killed. LabError if
-    something else than a file or a folder is in the place of one.
+    something else than a file or a folder is in the place of one, FileNotFoundError if nothing was written.
     """
     must_be_file(path)
     must_be_folder(path.parent)
@@ -72,6 +72,8 @@ def whole(path: Path) -> Iterator[Path]:
         held_if_free(file)
         try:
             yield part
+            if not part.stat().st_size:  # its writer may have given it an ending of its own
+                raise FileNotFoundError(errno.ENOENT, "nothing was written", str(part))
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)

@@ -408,7 +408,7 @@ def link_to_nothing(path):
     path.symlink_to("nothing")
 
 
-@pytest.mark.parametrize("damage", [zeros, cut, no_utf_8, another_column, folder, link_to_nothing])
+@pytest.mark.parametrize("damage", [zeros, cut, no_utf_8, another_column])
 def test_what_is_no_sheet_of_marks_is_set_aside(at, capsys, damage):
     path = at / "reports/quick/marks.csv"
     whole = path.read_bytes()
@@ -423,6 +423,18 @@ def test_what_is_no_sheet_of_marks_is_set_aside(at, capsys, damage):
         assert os.path.lexists(path.with_name(aside))
         assert command(at, "publish") == 0
         capsys.readouterr()
+
+
+@pytest.mark.parametrize("damage", [folder, link_to_nothing])
+def test_what_is_no_file_in_the_place_of_the_marks_is_named(at, capsys, damage):
+    path = at / "reports/quick/marks.csv"
+    whole = path.read_bytes()
+    damage(path)
+    assert command(at, "run") == 2
+    assert "marks.csv should be a file and is a" in capsys.readouterr().err
+    path.rmdir() if path.is_dir() else path.unlink()
+    assert command(at, "run") == 0
+    assert path.read_bytes() == whole
 
 
 def test_marks_that_were_removed_are_written_again(at):
