@@ -134,6 +134,13 @@ def test_the_work_goes_on_where_the_output_cannot(to):
     assert done.stderr == "ended\n"
 
 
+def test_what_is_said_stands_in_its_order_in_a_file(tmp_path):
+    script = SCRIPT + "print('said later')\n"
+    with open(tmp_path / "log", "wb") as log:
+        subprocess.run([sys.executable, "-c", script], stdout=log, stderr=log)
+    assert (tmp_path / "log").read_text().splitlines()[-2:] == ["ended", "said later"]
+
+
 def test_letters_that_a_terminal_does_not_have_are_escaped():
     env = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=env)

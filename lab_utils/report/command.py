@@ -30,7 +30,8 @@ class Unfailing(io.TextIOWrapper):
         """None is one that was closed from the beginning. Names in letters that a terminal may not have are escaped."""
         if stream is None:
             return open(os.devnull, "w", encoding="utf-8")
-        return cls(stream.detach(), stream.encoding, "backslashreplace", line_buffering=stream.line_buffering)
+        # By lines into a file too, where they stand in the order in which they were said, with errors among them.
+        return cls(stream.detach(), stream.encoding, "backslashreplace", line_buffering=True)
 
     def write(self, text: str) -> int:
         return self._tried(super().write, text) or len(text)
