@@ -87,8 +87,12 @@ def stream_seed(seed: int, purpose: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-class Stream(torch.Generator):
-    """A generator to which a weak reference may point, as one of torch 2.11 itself does not allow."""
+if torch.Generator.__weakrefoffset__:
+    Stream = torch.Generator
+else:  # as in torch 2.11
+
+    class Stream(torch.Generator):
+        """A generator to which a weak reference may point. What compiles a step knows none but torch's own."""
 
 
 def rng(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
