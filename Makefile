@@ -41,7 +41,6 @@ ARGUMENTS = $(foreach name,$(sort $(KNOWN) $(GIVEN)),$(call quoted,$(name)=$(val
 
 # An interpreter in a folder with a space is one word, python3 -X dev three.
 RUN := $(if $(shell p=$(call quoted,$(value PY)); [[ ! -f $$p || $$p != *' '* ]] || echo 1),$(call quoted,$(value PY)),$(PY))
-INSTEAD := leave PY out, and make makes an environment, or name another interpreter
 
 .PHONY: help report seeds verify publish submit compare bench chaos test test-slow lab data clean lock
 
@@ -53,7 +52,7 @@ help: ## print the targets
 # Whether the interpreter can run the project, in a line if not.
 .PHONY: able
 able: $(if $(filter $(VENV)/bin/python,$(PY)),$(VENV)/installed)
-	@set -- $(RUN); command -v "$$1" >/dev/null || { echo "error: PY=$$1: there is no such program; $(INSTEAD)" >&2; exit 2; }
+	@set -- $(RUN); command -v "$$1" >/dev/null || { echo "error: PY=$$1: there is no such program; leave PY out, and make makes an environment, or name another interpreter" >&2; exit 2; }
 	@PYTHONPATH=$(call quoted,$(THEIRS)) $(RUN) lab_utils/able.py
 
 report: able ## run what is missing or changed, write reports/<profile>/index.html

@@ -55,6 +55,15 @@ def one_line(printed, says: str) -> None:
     assert printed.out == ""
 
 
+def one_line_of_make(done: subprocess.CompletedProcess, says: str) -> None:
+    """A command through make ended with one line that says what to put right, beside make's own."""
+    assert done.returncode == 2
+    ours = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert len(ours) == 1, done.stderr
+    assert ours[0].startswith("error: ")
+    assert says in ours[0]
+
+
 def epoch(tensors, size, rng):
     """The batches of one pass over the data."""
     batches = Batches(tensors, size, rng)

@@ -7,19 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import make
+from conftest import make, one_line_of_make
 
 from lab_utils import able
 from lab_utils.config import ROOT
 from lab_utils.report import lab
-
-
-def one_error(done, says):
-    ours = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-    assert len(ours) == 1, done.stderr
-    assert ours[0].startswith("error: ")
-    assert says in ours[0]
-    assert done.returncode == 2
 
 
 def installed(folder, *packages):
@@ -40,7 +32,7 @@ def installed(folder, *packages):
     ],
 )
 def test_an_interpreter_that_cannot_run_the_project_is_one_line(interpreter, says):
-    one_error(make(f"PY={interpreter}", "report", "SEED=x"), says)
+    one_line_of_make(make(f"PY={interpreter}", "report", "SEED=x"), says)
 
 
 @pytest.mark.parametrize("nothing", ["", " "])
@@ -54,7 +46,7 @@ def test_an_interpreter_in_a_folder_with_a_space(tmp_path):
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     script.chmod(0o755)
-    one_error(make(f"PY={script}", "report", "SEED=x"), "SEED='x'")
+    one_line_of_make(make(f"PY={script}", "report", "SEED=x"), "SEED='x'")
 
 
 def test_a_python_that_is_too_old_says_so(monkeypatch, capsys):
@@ -96,7 +88,7 @@ def test_a_file_that_hides_a_module_of_the_check_itself(tmp_path):
     (tmp_path / "re.py").write_text("raise SystemExit('hidden')")
     command = ["make", "-C", tmp_path, f"PY={sys.executable}", "report"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"MAKEFLAGS": ""})
-    one_error(done, "re.py in the project's folder hides")
+    one_line_of_make(done, "re.py in the project's folder hides")
 
 
 def test_make_works_on_no_other_folder(tmp_path):
@@ -110,7 +102,7 @@ def test_make_works_on_no_other_folder(tmp_path):
 def test_nothing_in_the_environment_is_run_or_keeps_a_command_from_its_end(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"$(shell touch {tmp_path / 'ran'})")
     monkeypatch.setenv("PYTHONINSPECT", "1")
-    one_error(make(f"PY={sys.executable}", "report", "SEED=x"), "SEED='x'")
+    one_line_of_make(make(f"PY={sys.executable}", "report", "SEED=x"), "SEED='x'")
     assert not (tmp_path / "ran").exists()
 
 

@@ -1,7 +1,5 @@
 """What a grader fills in: a row for each deliverable and claim of a report, with how far it was delivered."""
 
-import contextlib
-import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,11 +92,12 @@ def write_marks(path: Path, records: Mapping[str, Record], graded: Grades) -> No
 
 def written_before(path: Path) -> list[list[str]]:
     """The rows of the sheet that is there. What is no sheet is set aside, with a line: it may hold points."""
-    if not os.path.lexists(path):
+    try:
+        return sheet.rows_of(path.read_bytes())
+    except FileNotFoundError:
         return []
-    if path.is_file():
-        with contextlib.suppress(OSError, ValueError):
-            return sheet.rows_of(path.read_bytes())
+    except (OSError, ValueError):
+        pass
     say(f"{shown(path)} is damaged, or has other columns: set aside as {set_aside(path).name}, and written anew")
     return []
 
